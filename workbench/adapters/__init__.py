@@ -1,0 +1,4 @@
+"""adapters.
+
+Reads: -. Writes: -. Touches: -. Rule: -.
+"""

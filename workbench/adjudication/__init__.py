@@ -1,0 +1,4 @@
+"""adjudication.
+
+Reads: -. Writes: -. Touches: -. Rule: -.
+"""

@@ -1,0 +1,4 @@
+"""augmentation.
+
+Reads: -. Writes: -. Touches: -. Rule: -.
+"""

@@ -1,0 +1,4 @@
+"""curation.
+
+Reads: -. Writes: -. Touches: -. Rule: -.
+"""

@@ -1,0 +1,4 @@
+"""custody.
+
+Reads: -. Writes: -. Touches: -. Rule: -.
+"""

@@ -1,0 +1,119 @@
+"""What can go wrong, on one page: findings, their stable codes, and the exceptions that carry them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How much a finding weighs."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+#: Every code a finding may carry, with what it means. Codes are stable: rename nothing, only add.
+CODES: dict[str, str] = {
+    "usage.bad-argument": "A command was given something it cannot use.",
+    "workspace.missing": "No workspace was found at or above the folder.",
+    "workspace.not-empty": "A new workspace was asked for in a folder that holds something.",
+    "workspace.params-invalid": "params.yaml lacks a key or holds a value that cannot be used.",
+    "workspace.activity-version": "params.yaml asks for another version of an activity than is installed.",
+    "workspace.busy": "Another command holds the workspace.",
+    "workspace.tool-missing": "A program that the workbench needs is not installed.",
+    "workspace.disk-full": "The disk has no room left.",
+    "workspace.input-missing": "A stage's input is not there yet.",
+    "tables.schema": "A table is of another shape than this version reads.",
+    "taxonomy.unknown-code": "A label's code is not in the taxonomy.",
+    "taxonomy.invalid": "label_configs/taxonomy.yaml cannot be read as a taxonomy.",
+    "workspace.permission-denied": "The system does not let this user read or write a path.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing worth telling: what happened to which subject, and what to do.
+
+    Parameters
+    ----------
+    code
+        A key of `CODES`.
+    subject
+        The file, row, image or setting concerned.
+    message
+        One sentence: what happened.
+    remedy
+        One sentence: what to do about it.
+    severity
+        Error findings make a command exit with 1.
+
+    Raises
+    ------
+    ValueError
+        If ``code`` is not a key of `CODES`.
+
+    """
+
+    code: str
+    subject: str
+    message: str
+    remedy: str
+    severity: Severity = Severity.ERROR
+
+    def __post_init__(self) -> None:
+        """Refuse a code that nobody documented."""
+        if self.code not in CODES:
+            msg = f"finding code {self.code!r} is not documented in workbench.domain.findings.CODES"
+            raise ValueError(msg)
+
+    def to_json(self) -> dict[str, str]:
+        """Return the finding as a JSON object with string values."""
+        return {key: str(value) for key, value in asdict(self).items()}
+
+    def __str__(self) -> str:
+        """Return one readable line."""
+        return f"{self.subject}: {self.message} {self.remedy} [{self.code}]"
+
+
+class WorkbenchError(Exception):
+    """The root of every error a user is meant to read; carries findings and an exit code."""
+
+    exit_code = 1
+
+    def __init__(self, *findings: Finding) -> None:
+        """Carry one or more findings, the first the most telling."""
+        super().__init__("\n".join(str(finding) for finding in findings))
+        self.findings = findings
+
+
+class Refused(WorkbenchError):  # noqa: N818 -- reads as the outcome it is
+    """What was asked is refused, or was found wanting (exit code 1)."""
+
+
+class BadUsage(WorkbenchError):  # noqa: N818 -- reads as the outcome it is
+    """The command itself was given wrongly (exit code 2)."""
+
+    exit_code = 2
+
+
+class Busy(WorkbenchError):  # noqa: N818 -- reads as the outcome it is
+    """Something is busy or away for now; trying later may work (exit code 3)."""
+
+    exit_code = 3
+
+
+def refused(code: str, subject: object, message: str, remedy: str) -> Refused:
+    """Return a `Refused` that carries one error finding."""
+    return Refused(Finding(code=code, subject=str(subject), message=message, remedy=remedy))
+
+
+def bad_usage(code: str, subject: object, message: str, remedy: str) -> BadUsage:
+    """Return a `BadUsage` that carries one error finding."""
+    return BadUsage(Finding(code=code, subject=str(subject), message=message, remedy=remedy))
+
+
+def busy(code: str, subject: object, message: str, remedy: str) -> Busy:
+    """Return a `Busy` that carries one error finding."""
+    return Busy(Finding(code=code, subject=str(subject), message=message, remedy=remedy))

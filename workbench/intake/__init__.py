@@ -1,0 +1,4 @@
+"""intake.
+
+Reads: -. Writes: -. Touches: -. Rule: -.
+"""

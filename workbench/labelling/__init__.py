@@ -1,0 +1,4 @@
+"""labelling.
+
+Reads: -. Writes: -. Touches: -. Rule: -.
+"""

@@ -1,0 +1,4 @@
+"""reference.
+
+Reads: -. Writes: -. Touches: -. Rule: -.
+"""

@@ -1,0 +1,4 @@
+"""release.
+
+Reads: -. Writes: -. Touches: -. Rule: -.
+"""

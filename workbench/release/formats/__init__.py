@@ -1,0 +1,4 @@
+"""formats.
+
+Reads: -. Writes: -. Touches: -. Rule: -.
+"""

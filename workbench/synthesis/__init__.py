@@ -1,0 +1,4 @@
+"""synthesis.
+
+Reads: -. Writes: -. Touches: -. Rule: -.
+"""

@@ -1,0 +1,266 @@
+"""The tables that stages hand over: documented schemas, and reading and writing that keep to them.
+
+One schema serves all images and one all instances, so that tables of different stages stack. Absence is null.
+Parquet is written with fixed settings, so equal tables give equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
+from workbench.domain.findings import refused
+from workbench.domain.geometry import Box
+from workbench.domain.lineage import canonical_json
+
+
+def _field(name: str, kind: pa.DataType, about: str, *, nullable: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"about": about})
+
+
+_TEXT, _INT, _REAL = pa.string(), pa.int64(), pa.float64()
+
+#: A row a file that was delivered (data/00_deliveries/<contribution>/files.parquet).
+FILES = pa.schema(
+    [
+        _field("image_id", _TEXT, "SHA-256 of the bytes delivered, hexadecimal"),
+        _field("contribution_id", _TEXT, "the hand-over it came in"),
+        _field("partner_id", _TEXT, "who gave it"),
+        _field("licence", _TEXT, "the licence it was given under"),
+        _field("size_bytes", _INT, "size of the file delivered"),
+        _field("suffix", _TEXT, "the file name's ending in lower case, as .jpg; empty if none"),
+        _field("name_digest", _TEXT, "salted hash of the file's name; the name itself stays sealed"),
+        _field("seizure_id", _TEXT, "pseudonymous seizure, from the partner's table", nullable=True),
+        _field("item_id", _TEXT, "physical object, from the partner's table", nullable=True),
+    ]
+)
+
+#: A row an image, in every stage from intake to release.
+IMAGES = pa.schema(
+    [
+        _field("image_id", _TEXT, "SHA-256 of the bytes delivered, or of the bytes made if derived"),
+        _field("origin", _TEXT, "real, replica, rendered or augmented"),
+        _field("path", _TEXT, "the image file, relative to the data folder, with forward slashes"),
+        _field("file_sha256", _TEXT, "SHA-256 of the image file at path"),
+        _field("width_px", _INT, "width of the image file"),
+        _field("height_px", _INT, "height of the image file"),
+        _field("licence", _TEXT, "the licence it may be used under"),
+        _field("work_key", _TEXT, "key of the piece of work that made the file"),
+        _field("contribution_id", _TEXT, "the hand-over it came in; null if rendered", nullable=True),
+        _field("partner_id", _TEXT, "who gave it; null if rendered", nullable=True),
+        _field("seizure_id", _TEXT, "pseudonymous seizure", nullable=True),
+        _field("item_id", _TEXT, "physical object", nullable=True),
+        _field("orientation", _INT, "EXIF orientation applied, 1 to 8; null if derived", nullable=True),
+        _field("original_width_px", _INT, "width of the original's stored grid", nullable=True),
+        _field("original_height_px", _INT, "height of the original's stored grid", nullable=True),
+        _field("scale", _REAL, "working-copy pixels per original pixel, in (0, 1]", nullable=True),
+        _field("parent_image_id", _TEXT, "the image an augmented copy was made from", nullable=True),
+        _field("seed", _INT, "seed of a rendered or augmented image", nullable=True),
+        _field("group_id", _TEXT, "what must not straddle splits; null before curation", nullable=True),
+        _field("split", _TEXT, "train, val or test; null before curation or if excluded", nullable=True),
+        _field("excluded", _TEXT, "why the image is left out; null if it is in", nullable=True),
+    ]
+)
+
+#: A row a delivered file that was not admitted (data/01_intake/<contribution>/quarantine.parquet).
+QUARANTINE = pa.schema(
+    [
+        _field("image_id", _TEXT, "SHA-256 of the bytes delivered"),
+        _field("contribution_id", _TEXT, "the hand-over it came in"),
+        _field("size_bytes", _INT, "size of the file delivered"),
+        _field("code", _TEXT, "finding code that says why"),
+        _field("detail", _TEXT, "one sentence for the partner"),
+        _field("work_key", _TEXT, "key of the inspection that decided"),
+    ]
+)
+
+_KEYPOINT = pa.struct(
+    [
+        pa.field("name", _TEXT, nullable=False),
+        pa.field("x_px", _REAL, nullable=False),
+        pa.field("y_px", _REAL, nullable=False),
+    ]
+)
+
+#: A row an object: answers, ground truth, renders and augmented copies alike.
+INSTANCES = pa.schema(
+    [
+        _field("instance_id", _TEXT, "stable id of the object in its table"),
+        _field("image_id", _TEXT, "the image it is seen in"),
+        _field("category", _TEXT, "taxonomy code"),
+        _field("shape", _TEXT, "box, polygon, mask or keypoint: how it was drawn"),
+        _field("x_min", _REAL, "left edge, pixels; null for a lone keypoint", nullable=True),
+        _field("y_min", _REAL, "top edge, pixels", nullable=True),
+        _field("x_max", _REAL, "right edge, pixels", nullable=True),
+        _field("y_max", _REAL, "bottom edge, pixels", nullable=True),
+        _field("rings", pa.list_(pa.list_(_REAL)), "polygon rings, each x0, y0, x1, y1, ... in pixels", nullable=True),
+        _field("mask_rle", _TEXT, "COCO compressed RLE counts of an image-sized mask", nullable=True),
+        _field("keypoints", pa.list_(_KEYPOINT), "named points, pixels", nullable=True),
+        _field("facets", _TEXT, "canonical JSON object: facet code to value code"),
+        _field("transcription", _TEXT, "text as read, unreadable characters as ?", nullable=True),
+        _field("confidence", _TEXT, "certain, probable, possible or cannot_tell", nullable=True),
+        _field("annotation_id", _TEXT, "the answer it comes from", nullable=True),
+        _field("annotator", _TEXT, "pseudonym of who drew it", nullable=True),
+        _field("decided_by", _TEXT, "agreement, single, adjudication, imported, rendered, augmented", nullable=True),
+        _field("agreement_iou", _REAL, "mean IoU with the other answers, in [0, 1]", nullable=True),
+        _field("parent_instance_id", _TEXT, "the instance an augmented one was made from", nullable=True),
+    ]
+)
+
+#: A row an annotator's answer (data/02_labelling/<project>/annotations.parquet).
+ANNOTATIONS = pa.schema(
+    [
+        _field("annotation_id", _TEXT, "stable id of the answer"),
+        _field("image_id", _TEXT, "the photograph answered about"),
+        _field("project", _TEXT, "labelling task type, a folder of label_configs"),
+        _field("annotator", _TEXT, "pseudonym"),
+        _field("pass_", _TEXT, "blind1, blind2, review, adjudication or imported"),
+        _field("submitted_at", _TEXT, "ISO 8601, UTC", nullable=True),
+        _field("lead_time_s", _REAL, "seconds spent", nullable=True),
+        _field("source", _TEXT, "label-studio, or the format imported from"),
+        _field("taxonomy_version", _TEXT, "version of the codes used"),
+    ]
+)
+
+#: A row a disagreement between annotators (data/03_adjudication/disagreements.parquet).
+DISAGREEMENTS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("kind", _TEXT, "category, unmatched or facet"),
+        _field("instance_ids", pa.list_(_TEXT), "the instances concerned"),
+        _field("detail", _TEXT, "one sentence"),
+    ]
+)
+
+#: A row a pair of exact or near-duplicate images (data/04_curation/duplicates.parquet).
+DUPLICATES = pa.schema(
+    [
+        _field("image_id", _TEXT, "one image"),
+        _field("other_image_id", _TEXT, "the other, greater in order"),
+        _field("kind", _TEXT, "exact or near"),
+        _field("distance_bits", _INT, "Hamming distance of the perceptual hashes; 0 if exact"),
+    ]
+)
+
+
+def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as Parquet that keeps to a schema; equal rows give equal bytes.
+
+    The file appears whole or not at all. Columns a row lacks are null.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, ValueError
+        If a value does not fit its column, or a null stands where none may.
+
+    """
+    listed = list(rows)
+    known = set(schema.names)
+    for row in listed:
+        if stray := set(row) - known:
+            msg = f"{path.name} has no column {', '.join(sorted(stray))}"
+            raise ValueError(msg)
+    arrays = [pa.array([row.get(field.name) for row in listed], type=field.type) for field in schema]
+    for field, array in zip(schema, arrays, strict=True):
+        if not field.nullable and array.null_count:
+            msg = f"{path.name}: column {field.name} holds a null"
+            raise ValueError(msg)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), part, compression="zstd", use_dictionary=True)
+    os.replace(part, path)
+
+
+def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+    """Return a table's rows as dictionaries, checked against the schema.
+
+    Raises
+    ------
+    Refused
+        ``workspace.input-missing`` if there is no such file, ``tables.schema`` if it is of another shape.
+
+    """
+    if not path.is_file():
+        raise refused("workspace.input-missing", path, "is not there.", "Run the stage that writes it, or `dvc pull`.")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise refused(
+            "tables.schema", path, f"is no readable table ({error}).", "Restore it with `dvc checkout`."
+        ) from error
+    if table.schema.names != schema.names:
+        raise refused(
+            "tables.schema", path, "has other columns than this version expects.", "Rerun the stage that writes it."
+        )
+    return table.cast(schema).to_pylist()
+
+
+def read_frame(path: Path, schema: pa.Schema) -> pd.DataFrame:
+    """Return a table as a pandas frame, columns in the schema's order."""
+    return pd.DataFrame(read_rows(path, schema), columns=list(schema.names))
+
+
+def instance_row(instance: Instance) -> dict[str, Any]:
+    """Return the row of `INSTANCES` that says the same as an instance."""
+    box = instance.box
+    return {
+        "instance_id": instance.instance_id,
+        "image_id": instance.image_id,
+        "category": instance.category,
+        "shape": instance.shape.value,
+        "x_min": box and float(box.x_min),
+        "y_min": box and float(box.y_min),
+        "x_max": box and float(box.x_max),
+        "y_max": box and float(box.y_max),
+        "rings": [[float(v) for v in ring] for ring in instance.rings] or None,
+        "mask_rle": instance.mask_rle,
+        "keypoints": [{"name": k.name, "x_px": float(k.x_px), "y_px": float(k.y_px)} for k in instance.keypoints]
+        or None,
+        "facets": canonical_json(dict(instance.facets)),
+        "transcription": instance.transcription,
+        "confidence": instance.confidence,
+        "annotation_id": instance.annotation_id,
+        "annotator": instance.annotator,
+        "decided_by": instance.decided_by and instance.decided_by.value,
+        "agreement_iou": instance.agreement_iou,
+        "parent_instance_id": instance.parent_instance_id,
+    }
+
+
+def row_instance(row: Mapping[str, Any]) -> Instance:
+    """Return the instance that a row of `INSTANCES` describes; the inverse of `instance_row`."""
+
+    box = None
+    if row["x_min"] is not None:
+        box = Box(x_min=row["x_min"], y_min=row["y_min"], x_max=row["x_max"], y_max=row["y_max"])
+    return Instance(
+        instance_id=row["instance_id"],
+        image_id=row["image_id"],
+        category=row["category"],
+        shape=Shape(row["shape"]),
+        box=box,
+        rings=tuple(tuple(ring) for ring in row["rings"] or ()),
+        mask_rle=row["mask_rle"],
+        keypoints=tuple(Keypoint(**point) for point in row["keypoints"] or ()),
+        facets=json.loads(row["facets"]),
+        transcription=row["transcription"],
+        confidence=row["confidence"],
+        annotation_id=row["annotation_id"],
+        annotator=row["annotator"],
+        decided_by=row["decided_by"] and DecidedBy(row["decided_by"]),
+        agreement_iou=row["agreement_iou"],
+        parent_instance_id=row["parent_instance_id"],
+    )
+
+
+def read_all_rows(paths: Sequence[Path], schema: pa.Schema) -> list[dict[str, Any]]:
+    """Return the rows of several tables one after another, in the order of the paths."""
+    return [row for path in paths for row in read_rows(path, schema)]
