@@ -200,7 +200,8 @@ def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
         raise refused(
             "tables.schema", path, "has other columns than this version expects.", "Rerun the stage that writes it."
         )
-    return table.cast(schema).to_pylist()
+    rows: list[dict[str, Any]] = table.cast(schema).to_pylist()
+    return rows
 
 
 def read_frame(path: Path, schema: pa.Schema) -> pd.DataFrame:
@@ -237,7 +238,6 @@ def instance_row(instance: Instance) -> dict[str, Any]:
 
 def row_instance(row: Mapping[str, Any]) -> Instance:
     """Return the instance that a row of `INSTANCES` describes; the inverse of `instance_row`."""
-
     box = None
     if row["x_min"] is not None:
         box = Box(x_min=row["x_min"], y_min=row["y_min"], x_max=row["x_max"], y_max=row["y_max"])

@@ -112,7 +112,7 @@ class Workspace:
             ``workspace.busy`` if another process holds it.
 
         """
-        import fcntl  # noqa: PLC0415 -- Linux only, and only writers need it
+        import fcntl
 
         self.layout.state.mkdir(parents=True, exist_ok=True)
         path = self.layout.state / f"{purpose}.lock"

@@ -5,5 +5,5 @@ from __future__ import annotations
 import typer
 
 
-def register(app: typer.Typer) -> None:  # noqa: ARG001 -- replaced when the commands arrive
+def register(app: typer.Typer) -> None:
     """Add the commands of this module."""

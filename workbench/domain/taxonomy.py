@@ -83,7 +83,8 @@ class Taxonomy:
                 for code, entry in document["facets"].items()
             )
             taxonomy = cls(version=str(document["version"]), categories=categories, facets=facets)
-            missing = [c.code for c in (*categories, *facets) if "en" not in c.names]
+            missing = [c.code for c in categories if "en" not in c.names]
+            missing += [f.code for f in facets if "en" not in f.names]
         except (KeyError, TypeError, AttributeError) as error:
             raise refused(
                 "taxonomy.invalid",
