@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from workbench.adapters.dvc import leave_failure
 from workbench.cli.report import Report, print_error, print_report
 from workbench.cli.wiring import Workspace
 from workbench.domain.findings import WorkbenchError, busy, refused
@@ -43,7 +44,8 @@ def command(app: typer.Typer, name: str | None = None, *, callback: bool = False
                     options["workspace"] = Workspace.find(workspace_dir, quiet=as_json)
                 report = _translated(function, args, options)
             except WorkbenchError as error:
-                print_error(error, as_json=as_json)
+                if not leave_failure(error):
+                    print_error(error, as_json=as_json)
                 raise typer.Exit(error.exit_code) from error
             print_report(report, as_json=as_json)
             if report.exit_code:

@@ -96,5 +96,5 @@ def require_activity(parameters: Mapping[str, Any], installed: str, *, section: 
             "workspace.activity-version",
             f"params.yaml {section}.activity",
             f"asks for {asked!r}, but this workbench has {installed!r}.",
-            f"Set {section}.activity to {installed!r} to redo the stage, or install the workbench version that made it.",
+            f"Set {section}.activity to {installed!r} to redo the stage, or install the version that made it.",
         )

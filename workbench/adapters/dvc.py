@@ -1,0 +1,211 @@
+"""DVC: tracks the data folders, runs the stages that changed, and fetches released versions.
+
+DVC is transport here, never the integrity root (docs/decisions): releases verify their own manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from workbench.domain.findings import BadUsage, Busy, Finding, Refused, Severity, WorkbenchError, busy, refused
+
+#: Where a stage that DVC runs leaves its findings, so that the command that asked for it can answer with them.
+FAILURE_VARIABLE = "WORKBENCH_FAILURE_FILE"
+
+#: Settings of every workspace's repository. Copies or reflinks, because a hard link would let an edit of a working
+#: file reach into the cache unnoticed; remotes verify what they hand back.
+_SETTINGS = (
+    ("core.analytics", "false"),
+    ("core.check_update", "false"),
+    ("core.autostage", "true"),
+    ("cache.type", "reflink,copy"),
+)
+
+
+def init(root: Path) -> None:
+    """Make a DVC repository in a git repository's root; a repeat changes nothing."""
+    if not (root / ".dvc" / "config").is_file():
+        _run(root, ["init", "--quiet", "--force"])
+    for key, value in _SETTINGS:
+        _run(root, ["config", "--quiet", key, value])
+
+
+def add(root: Path, paths: Sequence[Path]) -> None:
+    """Track data folders by their content; only what changed is copied into the cache.
+
+    Raises
+    ------
+    WorkbenchError
+        ``dvc.failed``, or ``workspace.busy`` while another DVC command runs.
+
+    """
+    _run(root, ["add", "--quiet", *(str(path.relative_to(root)) for path in paths)])
+
+
+def repro(root: Path, stages: Sequence[str]) -> None:
+    """Bring stages up to date, with what they need; a stage whose inputs and parameters are unchanged is skipped.
+
+    Progress and notes of the stages go to stderr.
+
+    Raises
+    ------
+    WorkbenchError
+        What the failing stage itself found, or ``dvc.failed``.
+
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        failure = Path(folder) / "failure.json"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dvc", "repro", *stages],
+            cwd=root,
+            env=_environment() | {FAILURE_VARIABLE: str(failure)},
+            stdout=subprocess.PIPE,
+            stderr=None if sys.stderr.isatty() else subprocess.PIPE,
+            text=True,
+        )
+        output, errors = process.communicate()
+        if process.returncode:
+            if failure.is_file():
+                raise _error_of(json.loads(failure.read_text(encoding="utf-8")))
+            raise _dvc_error(["repro", *stages], output + (errors or ""))
+
+
+def fetch(root: Path, rev: str, path: str, destination: Path) -> None:
+    """Write a tracked file or folder, as it was at a git revision, to a destination.
+
+    Raises
+    ------
+    WorkbenchError
+        ``dvc.failed`` if the revision, the path or its bytes are not to be had.
+
+    """
+    _run(root, ["get", "--quiet", "--rev", rev, str(root), path, "--out", str(destination)])
+
+
+def push(root: Path, remote: str | None = None) -> None:
+    """Send what the current versions need to a remote."""
+    _run(root, ["push", "--quiet", *(["--remote", remote] if remote else [])])
+
+
+def leave_failure(error: WorkbenchError) -> bool:
+    """Leave an error's findings for the command that had DVC run this process; say whether there is one."""
+    target = os.environ.get(FAILURE_VARIABLE)
+    if not target:
+        return False
+    document = {"exit_code": error.exit_code, "findings": [finding.to_json() for finding in error.findings]}
+    Path(target).write_text(json.dumps(document), encoding="utf-8")
+    return True
+
+
+def commit_and_tag(root: Path, name: str, paths: Sequence[Path], message: str) -> None:
+    """Commit files of the workspace to git, with everything DVC staged, and tag the commit (annotated).
+
+    Raises
+    ------
+    Refused
+        ``release.name-taken`` if the tag exists, ``dvc.git-failed`` if git does not do it.
+
+    """
+    if _git(root, ["tag", "--list", name]).strip():
+        raise refused(
+            "release.name-taken", name, "is the name of a release already.", "Choose a new name: releases stay."
+        )
+    commit(root, paths, message)
+    _git(root, ["tag", "--annotate", name, "--message", message])
+
+
+def commit(root: Path, paths: Sequence[Path], message: str) -> None:
+    """Commit the given files, the pipeline's state and nothing else; no change, no commit."""
+    tracked = [*paths, *root.glob("data/*.dvc"), *root.glob("data/.gitignore")]
+    tracked += [
+        path for name in ("dvc.lock", "dvc.yaml", "params.yaml", "label_configs") if (path := root / name).exists()
+    ]
+    names = sorted({str(path.relative_to(root)) for path in tracked})
+    _git(root, ["add", "--", *names])
+    if _git(root, ["diff", "--cached", "--name-only", "--", *names]).strip():
+        _git(root, ["commit", "--quiet", "--message", message, "--", *names])
+
+
+def git_init(root: Path) -> None:
+    """Make a git repository at a folder unless it is the root of one."""
+    if not (root / ".git").exists():
+        _git(root, ["init", "--quiet", "--initial-branch", "main"])
+
+
+def _git(root: Path, arguments: Sequence[str]) -> str:
+    identity: list[str] = []
+    if subprocess.run(["git", "config", "user.email"], cwd=root, capture_output=True, check=False).returncode:
+        # A machine without a git identity still commits; the ledger, not git, says who acted.
+        identity = ["-c", "user.name=workbench", "-c", "user.email=workbench@localhost"]
+    try:
+        done = subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise refused(
+            "workspace.tool-missing", "git", "is not installed.", "Install it (Debian: apt-get install git)."
+        ) from error
+    if done.returncode:
+        raise refused(
+            "dvc.git-failed", f"git {arguments[0]}", _last_line(done.stderr), "Mend it in the workspace, then repeat."
+        )
+    return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which DVC finds this very workbench and keeps quiet about itself."""
+    programs = str(Path(sys.executable).parent)
+    return os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}", "DVC_NO_ANALYTICS": "1"}
+
+
+def _run(root: Path, arguments: Sequence[str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=root,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise _dvc_error(arguments, done.stdout + done.stderr)
+    return done.stdout
+
+
+def _dvc_error(arguments: Sequence[str], output: str) -> WorkbenchError:
+    if "Unable to acquire lock" in output:
+        return busy(
+            "workspace.busy", "DVC", "is at work in this workspace.", "Wait until it has finished, then repeat."
+        )
+    if "No space left" in output:
+        return busy("workspace.disk-full", "the workspace", "is on a full disk.", "Free some space and repeat.")
+    if "missing data 'source'" in output or "does not exist" in output:
+        return refused(
+            "workspace.input-missing",
+            f"dvc {arguments[0]}",
+            f"lacks an input: {_last_line(output)}",
+            "Run the earlier step first (`workbench receive`, `labelling pull`), or `dvc pull`.",
+        )
+    return refused(
+        "dvc.failed", f"dvc {' '.join(arguments[:2])}", _last_line(output), "Mend it, then repeat the command."
+    )
+
+
+def _last_line(output: str) -> str:
+    lines = [line.removeprefix("ERROR: ").strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line and not line.startswith(("Having any troubles", "hint:"))]
+    return (errors[-1] if errors else "failed without a word").rstrip(".") + "."
+
+
+def _error_of(document: Mapping[str, object]) -> WorkbenchError:
+    """Return the error that a stage left behind."""
+    kind = {1: Refused, 2: BadUsage, 3: Busy}[int(str(document["exit_code"]))]
+    listed = document["findings"]
+    findings = (
+        [Finding(**{**f, "severity": Severity(f["severity"])}) for f in listed] if isinstance(listed, list) else []
+    )
+    return kind(*findings)
