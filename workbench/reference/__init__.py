@@ -1,4 +1,6 @@
-"""reference.
+"""The workbench's own reference of small-calibre cartridges: names and outer dimensions, each with its source.
 
-Reads: -. Writes: -. Touches: -. Rule: -.
+Reads: its packaged tables (workbench/reference/tables). Writes: nothing. Touches: nothing.
+Rule: identification only: names and dimensions of the case and bullet, never pressures, charges, loads or volumes;
+a value without a source, or a source without a value, is refused.
 """
