@@ -37,6 +37,7 @@ lock: ## compile the lock files anew (names, versions and hashes only)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/workbench.lock
 	uv pip compile requirements/label-studio.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/label-studio.lock
 	uv pip compile requirements/bootstrap.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/bootstrap.lock
+	uv pip compile requirements/build.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/build.lock
 
 clean: ## remove the environments and the demo's workspace
 	rm -rf .venv .venv-ls .bootstrap demo-workspace

@@ -65,7 +65,7 @@ environment() { # folder lock
   if [ "$(cat "$1/.stamp" 2>/dev/null)" != "$stamp" ]; then
     say "making $1 from $2 (some minutes the first time)"
     [ -x "$1/bin/python" ] || "$uv" venv --quiet --python "$python" "$1"
-    "$uv" pip sync --quiet --python "$1/bin/python" --require-hashes "$2"
+    "$uv" pip sync --quiet --python "$1/bin/python" --require-hashes --build-constraints requirements/build.lock "$2"
     rm -f "$1/.project"
     printf '%s' "$stamp" >"$1/.stamp"
   fi
