@@ -32,6 +32,9 @@ CODES: dict[str, str] = {
     "taxonomy.unknown-code": "A label's code is not in the taxonomy.",
     "taxonomy.invalid": "label_configs/taxonomy.yaml cannot be read as a taxonomy.",
     "workspace.permission-denied": "The system does not let this user read or write a path.",
+    "reference.table-invalid": "A row of a packaged reference table breaks a rule of the table.",
+    "reference.no-match": "Nothing in the reference table fits what was searched for.",
+    "reference.dimension-twin": "Two calibres have the same outer dimensions; only marks tell them apart.",
 }
 
 
