@@ -52,7 +52,9 @@ def released(tmp_path_factory: pytest.TempPathFactory, workbench: Run, delivery:
     params.write_text(params.read_text().replace("images: 12", "images: 0"))
 
     workbench("partner", "add", "north-lab", "--name", "Northern laboratory", "--licence", "CC-BY-4.0", *at)
-    receipt = workbench("receive", delivery, "--partner", "north-lab", "--seizures", delivery.with_name("seizures.csv"), *at)
+    receipt = workbench(
+        "receive", delivery, "--partner", "north-lab", "--seizures", delivery.with_name("seizures.csv"), *at
+    )
     assert receipt["data"]["files"] == 9
 
     admitted = workbench("intake", *at, expect=1)  # 1: the broken file is worth a finding
