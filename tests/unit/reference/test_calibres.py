@@ -9,8 +9,7 @@ from importlib import resources
 
 import pytest
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from workbench.cli import reference as commands
 from workbench.domain.findings import Refused
