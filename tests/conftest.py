@@ -17,6 +17,12 @@ CANARY = "Canary-48151623"
 
 
 @pytest.fixture(scope="session")
+def canary() -> str:
+    """The text that drawn photographs carry in their metadata and nothing else may."""
+    return CANARY
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of third-party sample data; tests that need it skip where it is absent."""
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"

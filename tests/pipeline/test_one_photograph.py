@@ -87,12 +87,10 @@ def test_the_release_holds_the_partner_s_labels_on_upright_pixels(released: Path
     assert set(photographed["category"]) == {"negative.plumbing_or_tube"}
 
 
-def test_no_personal_metadata_leaves_the_sealed_original(released: Path, delivery: Path) -> None:
-    from conftest import CANARY
-
-    assert CANARY.encode() in (delivery / "IMG_0002.jpg").read_bytes()
+def test_no_personal_metadata_leaves_the_sealed_original(released: Path, delivery: Path, canary: str) -> None:
+    assert canary.encode() in (delivery / "IMG_0002.jpg").read_bytes()
     for file in (released / "data").rglob("*"):
-        assert not file.is_file() or CANARY.encode() not in file.read_bytes(), file
+        assert not file.is_file() or canary.encode() not in file.read_bytes(), file
 
 
 def test_nothing_to_do_is_nothing_done(released: Path, workbench: Run) -> None:
