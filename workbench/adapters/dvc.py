@@ -31,9 +31,9 @@ _SETTINGS = (
 def init(root: Path) -> None:
     """Make a DVC repository in a git repository's root; a repeat changes nothing."""
     if not (root / ".dvc" / "config").is_file():
-        _run(root, ["init", "--quiet", "--force"])
+        _run(root, ["init", "--force"])
     for key, value in _SETTINGS:
-        _run(root, ["config", "--quiet", key, value])
+        _run(root, ["config", key, value])
 
 
 def add(root: Path, paths: Sequence[Path]) -> None:
@@ -45,7 +45,7 @@ def add(root: Path, paths: Sequence[Path]) -> None:
         ``dvc.failed``, or ``workspace.busy`` while another DVC command runs.
 
     """
-    _run(root, ["add", "--quiet", *(str(path.relative_to(root)) for path in paths)])
+    _run(root, ["add", *(str(path.relative_to(root)) for path in paths)])
 
 
 def repro(root: Path, stages: Sequence[str]) -> None:
@@ -85,12 +85,17 @@ def fetch(root: Path, rev: str, path: str, destination: Path) -> None:
         ``dvc.failed`` if the revision, the path or its bytes are not to be had.
 
     """
-    _run(root, ["get", "--quiet", "--rev", rev, str(root), path, "--out", str(destination)])
+    _run(root, ["get", "--rev", rev, str(root), path, "--out", str(destination)])
 
 
 def push(root: Path, remote: str | None = None) -> None:
     """Send what the current versions need to a remote."""
-    _run(root, ["push", "--quiet", *(["--remote", remote] if remote else [])])
+    _run(root, ["push", *(["--remote", remote] if remote else [])])
+
+
+def pull(root: Path, remote: str | None = None) -> None:
+    """Fetch what the current versions need from a remote, hash it, and put it in place."""
+    _run(root, ["pull", *(["--remote", remote] if remote else [])])
 
 
 def leave_failure(error: WorkbenchError) -> bool:
