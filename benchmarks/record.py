@@ -1,0 +1,93 @@
+"""All benchmarks one after another, each in its own process, as one table in docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+#: In the order of the flow.
+BENCHMARKS = ("intake", "labelling_push", "render", "augmentation", "release", "repeat")
+
+
+def main() -> int:
+    """Run the benchmarks asked for; return 1 if one of them failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], help="which (default all; only all is recorded)")
+    parser.add_argument("--items", type=int, help="another size than each benchmark's own")
+    parser.add_argument("--turns", type=int, help="another number of turns")
+    asked = parser.parse_args()
+    names = asked.names or BENCHMARKS
+    options = [part for key in ("items", "turns") if (n := getattr(asked, key)) for part in (f"--{key}", str(n))]
+    answers, failed = [], []
+    for name in names:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        line = [sys.executable, str(HERE / f"{name}.py"), "--json", *options]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        if done.returncode:
+            failed.append(name)
+            print(done.stderr[-2000:], file=sys.stderr)
+        else:
+            answers.append(json.loads(done.stdout.splitlines()[-1]))
+    print(table(answers))
+    if failed:
+        print(f"failed, and not recorded: {', '.join(failed)}", file=sys.stderr)
+        return 1
+    if not asked.names:
+        PAGE.write_text(page(answers), encoding="utf-8")
+    return 0
+
+
+def table(answers: list[dict[str, Any]]) -> str:
+    """Return the answers as a Markdown table."""
+    lines = [
+        "| benchmark | against | size | work | floor | ratio | ratio of CPU time |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for a in answers:
+        cpu = f"{a['work_cpu_s'] / a['floor_cpu_s']:.2f}" if a["floor_cpu_s"] else "not known"
+        seconds = f"{a['work_s']:.2f} s | {a['floor_s']:.2f} s"
+        lines.append(
+            f"| {a['name']} | {a['against']} | {a['items']} {a['unit']} | {seconds} | {a['ratio']:.2f} | {cpu} |"
+        )
+    return "\n".join(lines)
+
+
+def page(answers: list[dict[str, Any]]) -> str:
+    """Return docs/benchmarks.md: the table, when, and on what class of machine."""
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    return f"""# Benchmarks
+
+<!-- Written by scripts/bench.py (`make bench`). -->
+
+Each line is one run. The floor is the least that any program must do for the same result, measured in turns with the
+work in the same run, with the same number of processes. Seconds are wall clock, the median of the turns. They depend
+on the machine; the ratio much less.
+
+{table(answers)}
+
+Taken on {today}: {machine()}.
+"""
+
+
+def machine() -> str:
+    """Return the class of machine: processors and their model, and Python; nothing that tells which machine it is."""
+    import measure
+
+    model = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return f"{measure.PROCESSES} processors ({model}), Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
