@@ -20,6 +20,7 @@ have_lib 'libcurl\.so\.4' || missing+=(libcurl4)          # mongod
 have_lib 'libssl\.so\.3' || missing+=(libssl3)            # mongod
 have_lib 'libgomp\.so\.1' || missing+=(libgomp1)          # faiss, scipy
 have_lib 'libstdc++\.so\.6' || missing+=(libstdc++6)
+have_lib 'libatomic\.so\.1' || missing+=(libatomic1)      # mitsuba
 have_lib 'libexpat\.so\.1' || missing+=(libexpat1)
 have_lib 'libmagic\.so\.1' || missing+=(libmagic1)
 if ! command -v uv >/dev/null && [ ! -x .bootstrap/bin/uv ]; then
