@@ -65,14 +65,19 @@ def timed(function: Callable[[], object]) -> tuple[float, float]:
 
 
 def in_turns(
-    work: Callable[[int], object], floor: Callable[[int], object], *, turns: int
+    work: Callable[[int], object],
+    floor: Callable[[int], object],
+    *,
+    turns: int,
+    before: Callable[[int], object] = lambda _turn: None,
 ) -> tuple[float, float, float, float]:
     """Return the medians (work wall, floor wall, work CPU, floor CPU) of some turns of floor and work.
 
-    Each is called with the number of the turn, so that it can use a folder prepared for it.
+    Each is called with the number of the turn, so that it can use what ``before``, untimed, prepared for it.
     """
     worked, bare = [], []
     for turn in range(turns):
+        before(turn)
         bare.append(timed(lambda turn=turn: floor(turn)))
         worked.append(timed(lambda turn=turn: work(turn)))
     (work_s, work_cpu), (floor_s, floor_cpu) = (

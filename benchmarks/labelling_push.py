@@ -1,0 +1,114 @@
+"""`labelling push` against the bare import of the same tasks in one POST, on a real Label Studio."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import measure
+
+_READY_S = 300
+_TIMEOUT_S = 300
+
+
+@contextmanager
+def servers(root: Path) -> Iterator[None]:
+    """Run `workbench up` for the while."""
+    line = [sys.executable, "-m", "workbench.cli.main", "up", "--auto-ports", "--workspace", str(root)]
+    log = root / "up.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(line, stdout=output, stderr=output, start_new_session=True)
+    record = root / ".workbench" / "servers.json"
+    try:
+        deadline = time.monotonic() + _READY_S
+        while not (record.is_file() and json.loads(record.read_text(encoding="utf-8") or "{}").get("ready")):
+            if process.poll() is not None or time.monotonic() > deadline:
+                msg = f"workbench up did not get ready: {log.read_text(encoding='utf-8', errors='replace')[-1000:]}"
+                raise RuntimeError(msg)
+            time.sleep(0.5)
+        yield
+    finally:
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGINT)
+            process.wait(60)
+
+
+class Server:
+    """Label Studio's API with the administrator's token, without an SDK."""
+
+    def __init__(self, root: Path) -> None:
+        """Read the address and the token that `workbench up` wrote."""
+        state = root / ".workbench"
+        self._url = json.loads((state / "servers.json").read_text(encoding="utf-8"))["label_studio"]["url"].rstrip("/")
+        self._token = json.loads((state / "credentials.json").read_text(encoding="utf-8"))["label_studio"]["token"]
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Send one request; return the parsed answer."""
+        request = urllib.request.Request(  # noqa: S310 -- a loopback address that `workbench up` wrote
+            self._url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Token {self._token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310 -- as above
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def projects(self) -> list[dict[str, Any]]:
+        """Return all projects."""
+        return list(self.ask("GET", "/api/projects/?page_size=100")["results"])
+
+
+def measure_push(items: int, turns: int) -> measure.Ratio:
+    """Return how many times longer a push takes than the bare import."""
+    with measure.scratch() as folder:
+        root = measure.new_workspace(folder / "workspace")
+        measure.receive(root, measure.draw_photographs(folder / "delivery", items, seed=6, size_wh=(320, 240)))
+        measure.workbench("intake", "--stage", "--workspace", root)
+        with servers(root):
+            server = Server(root)
+            measure.workbench("labelling", "push", "--workspace", root)  # warms both, and makes the tasks to copy
+            config = server.projects()[0]["label_config"]
+            listed = server.ask("GET", f"/api/tasks/?project={server.projects()[0]['id']}&page_size={items}")
+            tasks = [{"data": task["data"]} for task in listed["tasks"]]
+            if len(tasks) != items:
+                msg = f"{len(tasks)} tasks were pushed for {items} photographs"
+                raise RuntimeError(msg)
+            bare: dict[int, int] = {}
+
+            def before(turn: int) -> None:
+                for project in server.projects():
+                    server.ask("DELETE", f"/api/projects/{project['id']}/")
+                made = server.ask("POST", "/api/projects/", {"title": f"bare {turn}", "label_config": config})
+                bare[turn] = made["id"]
+
+            def floor(turn: int) -> None:
+                server.ask("POST", f"/api/projects/{bare[turn]}/import", tasks)
+
+            def work(_turn: int) -> None:
+                measure.workbench("labelling", "push", "--workspace", root)
+
+            work_s, floor_s, _, _ = measure.in_turns(work, floor, turns=turns, before=before)
+    return measure.Ratio(
+        name="labelling push",
+        against="the bare one-POST import",
+        items=items,
+        unit="tasks",
+        work_s=work_s,
+        floor_s=floor_s,
+        work_cpu_s=None,
+        floor_cpu_s=None,
+    )
+
+
+if __name__ == "__main__":
+    measure.present(measure_push, items=1000)
