@@ -6,8 +6,15 @@ there are two real implementations (or a real one and the fake that passes the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.domain.scene import Scene
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,6 +48,111 @@ class ObjectStore(Protocol):
             ``custody.object-missing`` or ``custody.object-altered``.
 
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mesh:
+    """A triangle mesh, in metres: ``vertices_m`` is (n, 3) float64, ``faces`` (m, 3) int32, counter-clockwise outside."""
+
+    vertices_m: NDArray[np.float64]
+    faces: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """What a renderer returns for one scene; h and w are the camera's height and width.
+
+    Parameters
+    ----------
+    image_hwc
+        The photograph, (h, w, 3) uint8, sRGB.
+    instance_hw
+        Which object each pixel centre sees, (h, w) int32: the index in ``scene.instances``, -1 for none.
+    depth_hw
+        Distance of the surface seen along the optical axis, (h, w) float32 metres; 0 where nothing is seen.
+    alone_nhw
+        For each instance the pixels it would cover with everything else gone (its amodal mask), (n, h, w).
+
+    """
+
+    image_hwc: NDArray[np.uint8]
+    instance_hw: NDArray[np.int32]
+    depth_hw: NDArray[np.float32]
+    alone_nhw: NDArray[np.bool_]
+
+
+class Renderer(Protocol):
+    """Turns a scene into a photograph with exact labels; the same scene gives the same bytes on one kind of CPU."""
+
+    @property
+    def engine(self) -> Mapping[str, str]:
+        """Name, version and variant of the engine; the same facts give the same pixels on one kind of CPU."""
+        ...
+
+    def render(self, scene: Scene, *, meshes: Mapping[str, Mesh], textures: Mapping[str, Any]) -> Rendering:
+        """Return the rendering; ``meshes`` by part_id, ``textures`` by name (linear or sRGB as `Scene` says)."""
+        ...
+
+
+class MeshReader(Protocol):
+    """Reads a CAD file somebody handed in, away from this process."""
+
+    def __call__(self, path: Path, *, unit: str) -> Mesh:
+        """Return the file's mesh in metres.
+
+        Raises
+        ------
+        Refused
+            ``synthesis.mesh-refused`` if it is no usable mesh.
+
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabellerTask:
+    """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id)."""
+
+    task_id: int
+    sha256: str
+    predictions: int
+    answers: int
+
+
+class Labeller(Protocol):
+    """Puts photographs before people and gives back their answers.
+
+    Every method raises ``Busy`` ``labelling.server-away`` if the server does not answer and ``Refused``
+    ``labelling.server-refused`` if it does not accept what it is asked.
+    """
+
+    def find_project(self, title: str) -> int | None:
+        """Return the id of the project of that title, None if there is none."""
+        ...
+
+    def ensure_project(self, title: str, *, label_config: str, instructions: str, overlap: int) -> int:
+        """Make the project, or bring it to this config and overlap; return its id."""
+        ...
+
+    def ensure_media(self, project_id: int, folders: Sequence[Path]) -> None:
+        """Let the project show files below these folders."""
+        ...
+
+    def tasks(self, project_id: int) -> list[LabellerTask]:
+        """Return the project's tasks, without their answers."""
+        ...
+
+    def import_tasks(self, project_id: int, tasks: Sequence[Mapping[str, Any]]) -> int:
+        """Add tasks (``data`` and perhaps ``predictions``); return how many were added."""
+        ...
+
+    def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:
+        """Add pre-annotations (``task``, ``model_version``, ``result``) to tasks."""
+        ...
+
+    def export(self, project_id: int) -> list[dict[str, Any]]:
+        """Return the answered tasks with their ``annotations``; each one's ``completed_by`` is the user's e-mail."""
         ...
 
 

@@ -1,0 +1,103 @@
+"""Which photographs still need a task, and what the task says: decided here, pushed elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from workbench.domain.findings import refused
+from workbench.ports import LabellerTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPlan:
+    """What a push would do.
+
+    Parameters
+    ----------
+    new
+        Tasks to import, by image_id.
+    predictions
+        Pre-annotations for tasks that are there and have none: task id, model version, results.
+    kept
+        How many photographs have their task already.
+    media
+        Folders below the media root that the server must be allowed to show.
+
+    """
+
+    new: tuple[Mapping[str, Any], ...]
+    predictions: tuple[Mapping[str, Any], ...]
+    kept: int
+    media: tuple[str, ...]
+
+
+def plan_tasks(
+    images: Iterable[Mapping[str, Any]],
+    existing: Iterable[LabellerTask],
+    *,
+    data: Path,
+    media_root: Path,
+    predictions: Mapping[str, Mapping[str, Any]] | None = None,
+) -> TaskPlan:
+    """Return the plan that gives each photograph exactly one task.
+
+    Parameters
+    ----------
+    images
+        Rows of `tables.IMAGES`; a photograph delivered twice gets one task.
+    existing
+        The project's tasks; a photograph is known by ``data.sha256``.
+    data, media_root
+        The folder that image paths are relative to, and the one the server serves from.
+    predictions
+        For an image_id its pre-annotation: ``model_version`` and ``result``.
+
+    Raises
+    ------
+    Refused
+        ``labelling.outside-media`` if an image file does not lie below the media root.
+
+    """
+    ready = predictions or {}
+    known = {task.sha256: task for task in existing}
+    rows = {row["image_id"]: row for row in images if not row["excluded"]}
+    new, late, media = [], [], set()
+    for image_id, row in sorted(rows.items()):
+        place = _served(data / row["path"], media_root)
+        media.add(place.parts[0])
+        task = known.get(image_id)
+        if task is None:
+            shown = [dict(ready[image_id])] if image_id in ready else []
+            new.append({"data": task_data(row, place), **({"predictions": shown} if shown else {})})
+        elif image_id in ready and not task.predictions:
+            late.append({"task": task.task_id, **ready[image_id]})
+    return TaskPlan(
+        new=tuple(new), predictions=tuple(late), kept=len(rows) - len(new), media=tuple(sorted(media))
+    )
+
+
+def task_data(row: Mapping[str, Any], place: PurePosixPath) -> dict[str, str]:
+    """Return what a task carries about a photograph: nothing that its labellers need not see."""
+    return {
+        "image": f"/data/local-files/?d={quote(str(place))}",
+        "sha256": row["image_id"],
+        "contribution": row["contribution_id"] or "",
+        "partner": row["partner_id"] or "",
+    }
+
+
+def _served(file: Path, media_root: Path) -> PurePosixPath:
+    try:
+        place = PurePosixPath(file.relative_to(media_root).as_posix())
+    except ValueError as error:
+        raise refused(
+            "labelling.outside-media",
+            file.name,
+            "does not lie in the folder that Label Studio may serve.",
+            "Restart the servers of this workspace with `workbench up`.",
+        ) from error
+    return place
