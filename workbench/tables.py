@@ -151,6 +151,22 @@ DUPLICATES = pa.schema(
 )
 
 
+#: A row a rendered object: where it stood before the camera (data/05_synthesis/poses.parquet).
+POSES = pa.schema(
+    [
+        _field("image_id", _TEXT, "the rendered image"),
+        _field("instance_id", _TEXT, "the object's row in instances.parquet"),
+        _field("part_id", _TEXT, "the catalogue part, or the kind of card (scale_bar, evidence_tag)"),
+        _field("object_to_camera", pa.list_(_REAL, 16), "4x4 matrix, row-major, metres; camera x right, y down, z ahead"),
+        _field("fx_px", _REAL, "focal length along x, pixels"),
+        _field("fy_px", _REAL, "focal length along y, pixels"),
+        _field("cx_px", _REAL, "principal point, pixels from the left edge"),
+        _field("cy_px", _REAL, "principal point, pixels from the top edge"),
+        _field("visible_frac", _REAL, "pixels seen of the pixels the object alone would cover in the frame, in (0, 1]"),
+    ]
+)
+
+
 def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as Parquet that keeps to a schema; equal rows give equal bytes.
 
