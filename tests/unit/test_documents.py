@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -80,3 +82,23 @@ def test_a_region_without_markers_is_an_error_and_not_silently_lost() -> None:
 
 def test_a_page_of_findings_changes_when_a_code_is_added() -> None:
     assert "`zz.new-code` | It is new." in findings_page({"zz.new-code": "It is new."})
+
+
+def test_each_package_says_it_reads_and_writes_what_its_stage_does() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    for name, stage in stages.items():
+        said = inspect.cleandoc(importlib.import_module(f"workbench.{name}").__doc__ or "")
+        reads, writes = (re.search(rf"{word}:(.*?)(?:\w+:|\Z)", said, flags=re.DOTALL) for word in ("Reads", "Writes"))
+        assert reads is not None, name
+        assert writes is not None, name
+        for dependency in stage["deps"]:
+            assert dependency in reads[1], f"workbench/{name}/__init__.py does not say that it reads {dependency}"
+        for output in (next(iter(out)) if isinstance(out, dict) else out for out in stage["outs"]):
+            assert output in writes[1], f"workbench/{name}/__init__.py does not say that it writes {output}"
+
+
+def test_every_benchmark_is_run_and_every_one_run_is_there() -> None:
+    listed = re.search(r"^BENCHMARKS = \((.*?)\)", (ROOT / "benchmarks" / "record.py").read_text("utf-8"), flags=re.MULTILINE)
+    assert listed is not None
+    there = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"measure", "record"}
+    assert set(re.findall(r'"(\w+)"', listed[1])) == there
