@@ -115,7 +115,7 @@ class LabelStudioServer:
             for annotation in task["annotations"]:
                 author = annotation.get("completed_by")
                 number = author.get("id") if isinstance(author, dict) else author
-                annotation["completed_by"] = emails.get(number, f"user-{number}")
+                annotation["completed_by"] = emails.get(int(number or 0), f"user-{number}")
         return tasks
 
     def ensure_labeller(self, email: str, password: str) -> str:
@@ -175,7 +175,9 @@ def _say(url: str, status: int, body: str, cause: Exception) -> None:
     remedy = "Correct what it names, then repeat the command."
     if status in (401, 403):
         remedy = "Its access token is wrong or expired: restart it with `workbench up`."
-    raise refused("labelling.server-refused", f"Label Studio at {url}", f"said {status}: {body[:300]}.", remedy) from cause
+    raise refused(
+        "labelling.server-refused", f"Label Studio at {url}", f"said {status}: {body[:300]}.", remedy
+    ) from cause
 
 
 def _chunks(items: Sequence[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -197,5 +199,3 @@ def _post_form(browser: Any, path: str, fields: Mapping[str, str]) -> None:
     browser.get(path).raise_for_status()
     token = browser.cookies.get("csrftoken") or ""
     browser.post(path, data={**fields, "csrfmiddlewaretoken": token}, headers={"Referer": str(browser.base_url)})
-
-

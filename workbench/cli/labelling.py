@@ -1,9 +1,282 @@
-"""Commands of labelling."""
+"""Commands of labelling: put photographs before people, fetch their answers, take over existing labels."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
+
+from workbench import tables
+from workbench.adapters import dvc
+from workbench.cli.command import command
+from workbench.cli.label_studio import connect
+from workbench.cli.report import Report
+from workbench.cli.wiring import Workspace
+from workbench.domain.annotation import Annotation
+from workbench.domain.findings import Finding, WorkbenchError, refused
+from workbench.labelling import foreign, importing, predictions, pseudonyms, snapshot
+from workbench.labelling.label_config import LabelConfig, read_label_config
+from workbench.labelling.tasks import TaskPlan, plan_tasks
+from workbench.ports import Labeller
+
+ProjectOption = Annotated[str, typer.Option("--project", help="A folder of label_configs/.")]
+LanguageOption = Annotated[str, typer.Option("--language", help="Language of the labels shown, as en or fr.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")]
+
+
+class LabelFormat(StrEnum):
+    """The formats that existing labels may come in."""
+
+    COCO = "coco"
+    YOLO = "yolo"
+    VOC = "voc"
+    CVAT = "cvat"
+
+
+class ImportAs(StrEnum):
+    """What existing labels become."""
+
+    ANNOTATIONS = "annotations"
+    PRE_ANNOTATIONS = "pre-annotations"
+
+
+class Coordinates(StrEnum):
+    """What existing coordinates refer to."""
+
+    UPRIGHT = "upright"
+    STORED = "stored"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
+    group = typer.Typer(help="Put photographs before labellers; fetch or import labels.", no_args_is_help=True)
+    app.add_typer(group, name="labelling")
+    command(group, "push")(push)
+    command(group, "pull")(pull)
+    command(group, "status")(status)
+    command(group, "import")(import_labels)
+
+
+def push(
+    *,
+    workspace: Workspace,
+    project: ProjectOption = "parts",
+    language: LanguageOption = "en",
+    overlap: Annotated[int, typer.Option("--overlap", min=1, help="How many people answer each photograph.")] = 2,
+    dry_run: DryRunOption = False,
+) -> Report:
+    """Give every admitted photograph one task in Label Studio; repeating it adds only what is missing."""
+    config = read_label_config(workspace.layout.label_configs / project, workspace.taxonomy, language=language)
+    images = admitted(workspace)
+    server, media_root = connect(workspace)
+    shown, findings = _pre_annotations(workspace, config, images)
+    with workspace.exclusive("labelling"):
+        project_id = server.find_project(config.title)
+        existing = server.tasks(project_id) if project_id is not None else []
+        plan = plan_tasks(
+            images.values(), existing, data=workspace.layout.data, media_root=media_root, predictions=shown
+        )
+        if not dry_run:
+            project_id = _apply(server, plan, config, media_root, overlap=overlap)
+    counts = {"new": len(plan.new), "kept": plan.kept, "pre_annotated": len(plan.predictions)}
+    counts["pre_annotated"] += sum("predictions" in task for task in plan.new)
+    verb = "would be added" if dry_run else "added"
+    return Report(
+        summary=f"{config.title}: {counts['new']} tasks {verb}, {counts['kept']} were there already.",
+        data={"project": project, "project_id": project_id, **counts},
+        findings=findings,
+        next_command="workbench labelling push" if dry_run else "workbench labelling status",
+    )
+
+
+def _apply(server: Labeller, plan: TaskPlan, config: LabelConfig, media_root: Path, *, overlap: int) -> int:
+    project_id = server.ensure_project(
+        config.title, label_config=config.xml, instructions=config.instructions, overlap=overlap
+    )
+    server.ensure_media(project_id, [media_root / name for name in plan.media])
+    server.import_tasks(project_id, plan.new)
+    server.import_predictions(project_id, plan.predictions)
+    return project_id
+
+
+def _pre_annotations(
+    workspace: Workspace, config: LabelConfig, images: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
+    rows = []
+    for path in sorted(workspace.layout.labelling.glob("*/predictions.parquet")):
+        rows += [(path.parent.name, row) for row in tables.read_rows(path, tables.INSTANCES)]
+    return predictions.plan_predictions(rows, config=config, images=images)
+
+
+def pull(
+    *,
+    workspace: Workspace,
+    project: ProjectOption = "parts",
+    dry_run: DryRunOption = False,
+) -> Report:
+    """Freeze the answers given so far as a hashed snapshot in data/02_labelling, tracked by DVC."""
+    config = read_label_config(workspace.layout.label_configs / project, workspace.taxonomy)
+    images = admitted(workspace)
+    server, _ = connect(workspace)
+    exported = server.export(_project_id(server, config))
+    with workspace.exclusive("labelling"):
+        frozen = snapshot.read_answers(exported, images=images, config=config, pseudonym=_pseudonym(workspace))
+        folder = workspace.layout.labelling / project
+        hashes: dict[str, str] = {}
+        if not dry_run:
+            hashes = snapshot.write_snapshot(folder, frozen, taxonomy_version=workspace.taxonomy.version)
+            dvc.add(workspace.layout.root, [workspace.layout.labelling])
+    answers, objects = len(frozen.annotations), len(frozen.instances)
+    return Report(
+        summary=f"{config.title}: {answers} answers with {objects} objects {'found' if dry_run else 'frozen'}.",
+        data={"project": project, "answers": answers, "objects": objects, "sha256": hashes},
+        rows=_by_annotator(frozen.annotations),
+        findings=frozen.findings,
+        next_command="workbench adjudication",
+    )
+
+
+def status(*, workspace: Workspace, project: ProjectOption = "parts") -> Report:
+    """Say how many tasks there are and who has answered how many."""
+    config = read_label_config(workspace.layout.label_configs / project, workspace.taxonomy)
+    server, _ = connect(workspace)
+    project_id = _project_id(server, config)
+    tasks = server.tasks(project_id)
+    frozen = snapshot.read_answers(
+        server.export(project_id),
+        images=admitted(workspace),
+        config=config,
+        pseudonym=_pseudonym(workspace),
+    )
+    answered = sum(task.answers > 0 for task in tasks)
+    return Report(
+        summary=f"{config.title}: {len(tasks)} tasks, {answered} of them answered, {len(frozen.annotations)} answers.",
+        data={"project": project, "tasks": len(tasks), "answered": answered, "answers": len(frozen.annotations)},
+        rows=_by_annotator(frozen.annotations),
+        findings=frozen.findings,
+        next_command="workbench labelling pull",
+    )
+
+
+def import_labels(
+    *,
+    workspace: Workspace,
+    path: Annotated[Path, typer.Argument(help="The file or folder of existing labels.")],
+    label_format: Annotated[LabelFormat, typer.Option("--format", help="What the labels are written in.")],
+    classes: Annotated[Path, typer.Option("--classes", help="YAML file: their word: taxonomy code, a line each.")],
+    import_as: Annotated[ImportAs, typer.Option("--as", help="Answers, or suggestions to labellers.")] = (
+        ImportAs.ANNOTATIONS
+    ),
+    coordinates: Annotated[
+        Coordinates,
+        typer.Option("--coordinates", help="Whether they refer to the upright picture or the stored pixels."),
+    ] = Coordinates.UPRIGHT,
+    dry_run: DryRunOption = False,
+) -> Report:
+    """Take over existing labels; a word without a code in the class map refuses them all."""
+    read = foreign.read_foreign(path, label_format)
+    words = importing.read_class_map(classes)
+    importing.check_words(read, words, workspace.taxonomy)
+    imported = importing.map_labels(
+        read,
+        classes=words,
+        names=_delivered_names(workspace),
+        images=admitted(workspace),
+        label_format=label_format,
+        stored=coordinates is Coordinates.STORED,
+    )
+    if not imported.annotations:
+        raise _nothing_imported(path, imported)
+    folder = workspace.layout.labelling / f"imported-{imported.digest}"
+    if not dry_run:
+        with workspace.exclusive("labelling"):
+            _write_import(workspace, folder, imported, import_as)
+    objects = sum(len(annotation.instances) for annotation in imported.annotations)
+    verb = "would be imported" if dry_run else "imported"
+    return Report(
+        summary=f"{objects} objects on {len(imported.annotations)} photographs {verb} as {import_as.value}.",
+        data={
+            "photographs": len(imported.annotations),
+            "objects": objects,
+            "folder": folder.relative_to(workspace.layout.root).as_posix(),
+            "as": import_as.value,
+        },
+        findings=imported.findings,
+        next_command="workbench adjudication" if import_as is ImportAs.ANNOTATIONS else "workbench labelling push",
+    )
+
+
+def _write_import(workspace: Workspace, folder: Path, imported: importing.Imported, import_as: ImportAs) -> None:
+    if import_as is ImportAs.ANNOTATIONS:
+        frozen = snapshot.Snapshot(annotations=imported.annotations)
+        snapshot.write_snapshot(folder, frozen, taxonomy_version=workspace.taxonomy.version)
+    else:
+        predictions.write_predictions(folder, imported.annotations)
+    dvc.add(workspace.layout.root, [workspace.layout.labelling])
+
+
+def _nothing_imported(path: Path, imported: importing.Imported) -> WorkbenchError:
+    first = imported.findings[0] if imported.findings else None
+    return refused(
+        "labelling.import-empty",
+        path,
+        "holds labels for no admitted photograph" + (f" (first: {first.subject} {first.message})" if first else "."),
+        first.remedy if first else "Check that it is the right file.",
+    )
+
+
+def _pseudonym(workspace: Workspace) -> Callable[[str], str]:
+    key = pseudonyms.read_or_make_key(workspace.layout.custody / "annotators.key")
+    return functools.partial(pseudonyms.pseudonym, key)
+
+
+def _by_annotator(annotations: Sequence[Annotation]) -> list[dict[str, Any]]:
+    """Return a row an annotator: answers and objects."""
+    rows: dict[str, dict[str, Any]] = {}
+    for annotation in annotations:
+        row = rows.setdefault(annotation.annotator, {"annotator": annotation.annotator, "answers": 0, "objects": 0})
+        row["answers"] += 1
+        row["objects"] += len(annotation.instances)
+    return [rows[name] for name in sorted(rows)]
+
+
+def _delivered_names(workspace: Workspace) -> Mapping[str, str]:
+    """Return the image_id of each delivered file name, from the sealed records."""
+    from workbench.cli.custody import delivered_names
+
+    names: Mapping[str, str] = delivered_names(workspace)
+    return names
+
+
+def admitted(workspace: Workspace) -> dict[str, dict[str, Any]]:
+    """Return the rows of all admitted photographs by image_id.
+
+    Raises
+    ------
+    Refused
+        ``workspace.input-missing`` if there are none.
+
+    """
+    paths = sorted(workspace.layout.intake.glob("*/images.parquet"))
+    rows = tables.read_all_rows(paths, tables.IMAGES)
+    if not rows:
+        raise refused(
+            "workspace.input-missing",
+            workspace.layout.intake,
+            "holds no admitted photograph.",
+            "Run `workbench receive` and `workbench intake` first.",
+        )
+    return {row["image_id"]: row for row in rows}
+
+
+def _project_id(server: Labeller, config: LabelConfig) -> int:
+    project_id = server.find_project(config.title)
+    if project_id is None:
+        raise refused(
+            "labelling.no-project", config.title, "is not in Label Studio.", "Run `workbench labelling push` first."
+        )
+    return project_id

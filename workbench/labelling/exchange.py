@@ -14,7 +14,8 @@ from workbench.domain.annotation import Instance, Keypoint, Shape
 from workbench.domain.findings import Finding
 from workbench.domain.geometry import Box, Ring, ring_box
 from workbench.domain.lineage import sha256_hex
-from workbench.labelling.label_config import CONFIDENCES, CONTROLS, IMAGE_NAME, LabelConfig
+from workbench.labelling.label_config import LabelConfig
+from workbench.labelling.page import CONFIDENCES, CONTROLS, IMAGE_NAME
 
 #: Pixels are kept to a millionth, far below what a hand can draw; this undoes the rounding of percentages.
 _DECIMALS = 6
@@ -78,10 +79,18 @@ def instances_from_results(
             else "Have the photograph labelled again; the other answers were kept."
         )
         return (), (Finding(code=problem.code, subject=task, message=f"{problem}", remedy=remedy),)
+    except (TypeError, AttributeError, KeyError) as error:  # a result edited by hand into another shape
+        finding = Finding(
+            code="labelling.unreadable-answer",
+            subject=task,
+            message=f"holds a result that is no Label Studio result ({error}).",
+            remedy="Have the photograph labelled again; the other answers were kept.",
+        )
+        return (), (finding,)
     return instances, ()
 
 
-def _regions(results: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+def _regions(results: Sequence[Any]) -> list[list[Mapping[str, Any]]]:
     """Return the results joined by region; a link between two regions (a relation) says nothing about either."""
     regions: dict[str, list[Mapping[str, Any]]] = {}
     for item in results:
@@ -97,7 +106,7 @@ def _instance(
     config: LabelConfig,
     size_wh: tuple[int, int],
     annotation_id: str,
-    of: Mapping[str, str],
+    of: Mapping[str, Any],
 ) -> Instance:
     """Return the instance that one region's results describe."""
     drawn = [item for item in items if item.get("type") in _SHAPES]
@@ -124,10 +133,11 @@ def _instance(
 
 def _category(shape: Shape, region: Mapping[str, Any], config: LabelConfig) -> str:
     name, _, result_type = CONTROLS[shape]
-    given = region["value"].get(result_type) or ()
+    given = region["value"].get(result_type) or []
     if region.get("from_name") != name or region.get("to_name") != IMAGE_NAME:
         raise AnswerProblem(
-            "labelling.unknown-label", f"was drawn with {region.get('from_name')!r}, which project {config.project} lacks."
+            "labelling.unknown-label",
+            f"was drawn with {region.get('from_name')!r}, which project {config.project} lacks.",
         )
     if len(given) != 1 or given[0] not in config.labels.get(shape, ()):
         said = ", ".join(map(str, given)) or "no label"
@@ -144,11 +154,11 @@ def _answers(items: Sequence[Mapping[str, Any]], config: LabelConfig) -> dict[st
     for item in items:
         name, value = item.get("from_name"), item.get("value", {})
         if name == "transcription" and config.transcription and item.get("type") == "textarea":
-            lines = value.get("text") or ()
+            lines = value.get("text") or []
             answers["transcription"] = "\n".join([lines] if isinstance(lines, str) else map(str, lines)) or None
             continue
         allowed = tuple(CONFIDENCES) if name == "confidence" and config.confidence else config.facets.get(str(name), ())
-        given = value.get("choices") or ()
+        given = value.get("choices") or []
         if item.get("type") != "choices" or not allowed or len(given) != 1 or given[0] not in allowed:
             said = ", ".join(map(str, given)) or str(item.get("type"))
             raise AnswerProblem(
@@ -244,7 +254,9 @@ def _region_results(
     }
     value = _percent(instance, shape, size_wh)
     results = [{**base, "from_name": name, "type": result_type, "value": {**value, result_type: [instance.category]}}]
-    choices = {code: choice for code, choice in sorted(instance.facets.items()) if choice in config.facets.get(code, ())}
+    choices = {
+        code: choice for code, choice in sorted(instance.facets.items()) if choice in config.facets.get(code, ())
+    }
     if instance.confidence and config.confidence:
         choices["confidence"] = instance.confidence
     for code, choice in choices.items():

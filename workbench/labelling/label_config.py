@@ -7,47 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import yaml
 
 from workbench.domain.annotation import Shape
 from workbench.domain.findings import Finding, Refused, refused
-from workbench.domain.taxonomy import Facet, Taxonomy
-
-#: Name of the control that draws each shape, with its tag, the type of its results and the key that holds the labels.
-CONTROLS: Mapping[Shape, tuple[str, str, str]] = {
-    Shape.BOX: ("box", "RectangleLabels", "rectanglelabels"),
-    Shape.POLYGON: ("polygon", "PolygonLabels", "polygonlabels"),
-    Shape.KEYPOINT: ("point", "KeyPointLabels", "keypointlabels"),
-}
-
-#: The name of the image tag that every control points to.
-IMAGE_NAME = "image"
-
-#: How sure a labeller may say to be (docs: annotation record), with the words shown.
-CONFIDENCES: Mapping[str, Mapping[str, str]] = {
-    "certain": {"en": "Certain", "fr": "Certain"},
-    "probable": {"en": "Probable", "fr": "Probable"},
-    "possible": {"en": "Possible", "fr": "Possible"},
-    "cannot_tell": {"en": "Cannot tell", "fr": "Impossible à dire"},
-}
-
-#: The page's own words.
-_WORDS: Mapping[str, Mapping[str, str]] = {
-    "filter": {"en": "Find a label…", "fr": "Chercher une étiquette…"},
-    "box": {"en": "Box", "fr": "Rectangle"},
-    "polygon": {"en": "Polygon", "fr": "Polygone"},
-    "point": {"en": "Point", "fr": "Point"},
-    "transcription": {"en": "Text as it stands, ? for unreadable", "fr": "Texte tel quel, ? si illisible"},
-    "transcription_title": {"en": "Marking (press Enter)", "fr": "Marquage (touche Entrée)"},
-    "confidence": {"en": "How sure are you?", "fr": "Degré de certitude"},
-    "help": {
-        "en": "Draw an object, then answer for it here.",
-        "fr": "Tracez un objet, puis répondez ici à son sujet.",
-    },
-}
+from workbench.domain.taxonomy import Taxonomy
+from workbench.labelling.page import CONTROLS, Page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +70,10 @@ def read_label_config(folder: Path, taxonomy: Taxonomy, *, language: str = "en")
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise refused(
-            "labelling.config-invalid", folder / "config.yaml", f"is not valid YAML ({error}).", "Correct the line named."
+            "labelling.config-invalid",
+            folder / "config.yaml",
+            f"is not valid YAML ({error}).",
+            "Correct the line named.",
         ) from error
     return compile_label_config(folder.name, document, guidelines, taxonomy, language=language)
 
@@ -123,13 +92,14 @@ def compile_label_config(
     """
     if not isinstance(document, dict) or not isinstance(document.get("shapes"), dict) or not document.get("title"):
         raise refused(
-            "labelling.config-invalid", f"{project}/config.yaml", "lacks title or shapes.", "Give it both, as parts/ has."
+            "labelling.config-invalid",
+            f"{project}/config.yaml",
+            "lacks title or shapes.",
+            "Give it both, as parts/ has.",
         )
     _check_language(taxonomy, language)
     problems: list[str] = []
-    labels = {
-        shape: _expand(document["shapes"].get(shape.value) or (), taxonomy, problems) for shape in CONTROLS
-    }
+    labels = {shape: _expand(document["shapes"].get(shape.value) or (), taxonomy, problems) for shape in CONTROLS}
     facets = {facet.code: facet for facet in taxonomy.facets}
     chosen = tuple(document.get("facets") or ())
     hotkeys = {str(code): str(key) for code, key in (document.get("hotkeys") or {}).items()}
@@ -144,7 +114,7 @@ def compile_label_config(
         )
     if problems:
         raise Refused(*(_unknown_code(project, code, taxonomy) for code in dict.fromkeys(problems)))
-    page = _Page(taxonomy=taxonomy, language=language, hotkeys=hotkeys, colours=document.get("colours") or {})
+    page = Page(taxonomy=taxonomy, language=language, hotkeys=hotkeys, colours=document.get("colours") or {})
     asks = tuple(facets[code] for code in chosen)
     transcription, confidence = bool(document.get("transcription")), bool(document.get("confidence"))
     return LabelConfig(
@@ -192,7 +162,7 @@ def _unknown_code(project: str, code: str, taxonomy: Taxonomy) -> Finding:
 
 
 def guidelines_html(markdown: str) -> str:
-    """Return headings, lists, bold text and paragraphs of a Markdown text as HTML; everything else is shown as it stands.
+    r"""Return headings, lists, bold text and paragraphs of a Markdown text as HTML; everything else is shown as it stands.
 
     Examples
     --------
@@ -207,107 +177,3 @@ def guidelines_html(markdown: str) -> str:
         tag = "h3" if line.startswith("#") else "li" if line.startswith("- ") else "p"
         lines.append(f"<{tag}>{text}</{tag}>")
     return "\n".join(lines)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Page:
-    """Writes the labelling page: labels on the left, the photograph, and the questions about a region below it."""
-
-    taxonomy: Taxonomy
-    language: str
-    hotkeys: Mapping[str, str]
-    colours: Mapping[str, str]
-
-    def word(self, names: Mapping[str, str]) -> str:
-        return names.get(self.language, names["en"])
-
-    def xml(
-        self, labels: Mapping[Shape, tuple[str, ...]], facets: Sequence[Facet], *, transcription: bool, confidence: bool
-    ) -> str:
-        palettes = [self.palette(shape, codes) for shape, codes in labels.items() if codes]
-        questions = []
-        if confidence:
-            questions.append(self.choices("confidence", self.word(_WORDS["confidence"]), CONFIDENCES))
-        questions += [self.choices(facet.code, self.word(facet.names), facet.values) for facet in facets]
-        if transcription:
-            questions.insert(0, self.text())
-        return "\n".join(
-            [
-                "<View>",
-                f"  <Style>{_STYLE}</Style>",
-                '  <View className="wb-page">',
-                '    <View className="wb-labels">',
-                "      <Collapse accordion=\"false\" bordered=\"false\">",
-                *palettes,
-                "      </Collapse>",
-                "    </View>",
-                '    <View className="wb-photo">',
-                f'      <Image name="{IMAGE_NAME}" value="$image" zoom="true" zoomControl="true" brightnessControl="true"'
-                ' contrastControl="true" gammaControl="true" maxWidth="100%" smoothing="true"/>',
-                '      <View className="wb-questions" visibleWhen="region-selected">',
-                *questions,
-                "      </View>",
-                "    </View>",
-                "  </View>",
-                "</View>",
-            ]
-        )
-
-    def palette(self, shape: Shape, codes: Sequence[str]) -> str:
-        name, tag, _ = CONTROLS[shape]
-        extra = {
-            Shape.BOX: 'strokeWidth="2" canRotate="false"',
-            Shape.POLYGON: 'strokeWidth="2" pointSize="small"',
-            Shape.KEYPOINT: 'strokeWidth="2"',
-        }[shape]
-        lines = [f"        <Panel value={quoteattr(self.word(_WORDS[name]))}>"]
-        lines.append(
-            f'          <Filter name="filter_{name}" toName="{name}" minlength="0"'
-            f" placeholder={quoteattr(self.word(_WORDS['filter']))}/>"
-        )
-        lines.append(f'          <{tag} name="{name}" toName="{IMAGE_NAME}" showInline="true" {extra}>')
-        lines += [f"            {self.label(code, hotkeys=shape is Shape.BOX)}" for code in codes]
-        lines += [f"          </{tag}>", "        </Panel>"]
-        return "\n".join(lines)
-
-    def label(self, code: str, *, hotkeys: bool) -> str:
-        category = self.taxonomy.category(code)
-        parts = [f"value={quoteattr(category.name(self.language))}", f'alias="{code}"']
-        if colour := self.colours.get(code.split(".")[0]):
-            parts.append(f"background={quoteattr(str(colour))}")
-        if hotkeys and code in self.hotkeys:
-            parts.append(f"hotkey={quoteattr(self.hotkeys[code])}")
-        if category.definition:
-            parts.append(f"hint={quoteattr(category.definition)}")
-        return f"<Label {' '.join(parts)}/>"
-
-    def choices(self, name: str, title: str, values: Mapping[str, Mapping[str, str]]) -> str:
-        lines = [
-            '        <View className="wb-question">',
-            f'          <Header value={quoteattr(title)} size="6"/>',
-            f'          <Choices name="{name}" toName="{IMAGE_NAME}" perRegion="true" choice="single-radio" showInline="true">',
-        ]
-        lines += [
-            f"            <Choice value={quoteattr(self.word(names))} alias={quoteattr(code)}/>"
-            for code, names in values.items()
-        ]
-        return "\n".join([*lines, "          </Choices>", "        </View>"])
-
-    def text(self) -> str:
-        return "\n".join(
-            [
-                '        <View className="wb-question">',
-                f'          <Header value={quoteattr(self.word(_WORDS["transcription_title"]))} size="6"/>',
-                f'          <TextArea name="transcription" toName="{IMAGE_NAME}" perRegion="true" editable="true"'
-                f' maxSubmissions="1" rows="1" placeholder={quoteattr(self.word(_WORDS["transcription"]))}/>',
-                "        </View>",
-            ]
-        )
-
-
-_STYLE = (
-    ".wb-page { display: flex; gap: 12px; align-items: flex-start }"
-    " .wb-labels { flex: 0 0 270px; max-height: 82vh; overflow-y: auto }"
-    " .wb-photo { flex: 1 1 auto; min-width: 0 }"
-    " .wb-questions { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 4px 20px }"
-)

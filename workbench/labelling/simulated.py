@@ -53,9 +53,7 @@ def simulate_answer(
     return answer
 
 
-def _shaken(
-    instance: Instance, *, width_px: int, height_px: int, rng: np.random.Generator, hand_px: float
-) -> Instance:
+def _shaken(instance: Instance, *, width_px: int, height_px: int, rng: np.random.Generator, hand_px: float) -> Instance:
     """Return the instance with every corner moved a little, still inside the photograph."""
 
     def shake(values: Sequence[float], upper_px: float) -> list[float]:

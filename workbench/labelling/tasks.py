@@ -75,9 +75,7 @@ def plan_tasks(
             new.append({"data": task_data(row, place), **({"predictions": shown} if shown else {})})
         elif image_id in ready and not task.predictions:
             late.append({"task": task.task_id, **ready[image_id]})
-    return TaskPlan(
-        new=tuple(new), predictions=tuple(late), kept=len(rows) - len(new), media=tuple(sorted(media))
-    )
+    return TaskPlan(new=tuple(new), predictions=tuple(late), kept=len(rows) - len(new), media=tuple(sorted(media)))
 
 
 def task_data(row: Mapping[str, Any], place: PurePosixPath) -> dict[str, str]:

@@ -1,0 +1,157 @@
+"""The labelling page: labels on the left, the photograph, and questions about the selected region below it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import quoteattr
+
+from workbench.domain.annotation import Shape
+from workbench.domain.taxonomy import Facet, Taxonomy
+
+#: Name of the control that draws each shape, with its tag, the type of its results and the key that holds the labels.
+CONTROLS: Mapping[Shape, tuple[str, str, str]] = {
+    Shape.BOX: ("box", "RectangleLabels", "rectanglelabels"),
+    Shape.POLYGON: ("polygon", "PolygonLabels", "polygonlabels"),
+    Shape.KEYPOINT: ("point", "KeyPointLabels", "keypointlabels"),
+}
+
+#: The name of the image tag that every control points to.
+IMAGE_NAME = "image"
+
+#: How sure a labeller may say to be (docs: annotation record), with the words shown.
+CONFIDENCES: Mapping[str, Mapping[str, str]] = {
+    "certain": {"en": "Certain", "fr": "Certain"},
+    "probable": {"en": "Probable", "fr": "Probable"},
+    "possible": {"en": "Possible", "fr": "Possible"},
+    "cannot_tell": {"en": "Cannot tell", "fr": "Impossible à dire"},
+}
+
+
+#: The page's own words.
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "filter": {"en": "Find a label…", "fr": "Chercher une étiquette…"},
+    "box": {"en": "Box", "fr": "Rectangle"},
+    "polygon": {"en": "Polygon", "fr": "Polygone"},
+    "point": {"en": "Point", "fr": "Point"},
+    "transcription": {"en": "Text as it stands, ? for unreadable", "fr": "Texte tel quel, ? si illisible"},
+    "transcription_title": {"en": "Marking (press Enter)", "fr": "Marquage (touche Entrée)"},
+    "confidence": {"en": "How sure are you?", "fr": "Degré de certitude"},
+    "help": {
+        "en": "Draw an object, then answer for it here.",
+        "fr": "Tracez un objet, puis répondez ici à son sujet.",
+    },
+}
+
+_STYLE = (
+    ".wb-page { display: flex; gap: 12px; align-items: flex-start }"
+    " .wb-labels { flex: 0 0 270px; max-height: 82vh; overflow-y: auto }"
+    " .wb-photo { flex: 1 1 auto; min-width: 0 }"
+    " .wb-questions { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 4px 20px }"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Writes the labelling page: labels on the left, the photograph, and the questions about a region below it."""
+
+    taxonomy: Taxonomy
+    language: str
+    hotkeys: Mapping[str, str]
+    colours: Mapping[str, str]
+
+    def word(self, names: Mapping[str, str]) -> str:
+        """Return the text in the page's language, in English where there is none."""
+        return names.get(self.language, names["en"])
+
+    def xml(
+        self, labels: Mapping[Shape, tuple[str, ...]], facets: Sequence[Facet], *, transcription: bool, confidence: bool
+    ) -> str:
+        """Return the whole configuration."""
+        palettes = [self.palette(shape, codes) for shape, codes in labels.items() if codes]
+        questions = []
+        if confidence:
+            questions.append(self.choices("confidence", self.word(_WORDS["confidence"]), CONFIDENCES))
+        questions += [self.choices(facet.code, self.word(facet.names), facet.values) for facet in facets]
+        if transcription:
+            questions.insert(0, self.text())
+        return "\n".join(
+            [
+                "<View>",
+                f"  <Style>{_STYLE}</Style>",
+                '  <View className="wb-page">',
+                '    <View className="wb-labels">',
+                '      <Collapse accordion="false" bordered="false">',
+                *palettes,
+                "      </Collapse>",
+                "    </View>",
+                '    <View className="wb-photo">',
+                (
+                    f'      <Image name="{IMAGE_NAME}" value="$image" zoom="true" zoomControl="true" brightnessControl="true"'
+                    ' contrastControl="true" gammaControl="true" maxWidth="100%" smoothing="true"/>'
+                ),
+                '      <View className="wb-questions" visibleWhen="region-selected">',
+                *questions,
+                "      </View>",
+                "    </View>",
+                "  </View>",
+                "</View>",
+            ]
+        )
+
+    def palette(self, shape: Shape, codes: Sequence[str]) -> str:
+        """Return the labels that can be drawn in one shape, with a field that finds them."""
+        name, tag, _ = CONTROLS[shape]
+        extra = {
+            Shape.BOX: 'strokeWidth="2" canRotate="false"',
+            Shape.POLYGON: 'strokeWidth="2" pointSize="small"',
+            Shape.KEYPOINT: 'strokeWidth="2"',
+        }[shape]
+        lines = [f"        <Panel value={quoteattr(self.word(_WORDS[name]))}>"]
+        lines.append(
+            f'          <Filter name="filter_{name}" toName="{name}" minlength="0"'
+            f" placeholder={quoteattr(self.word(_WORDS['filter']))}/>"
+        )
+        lines.append(f'          <{tag} name="{name}" toName="{IMAGE_NAME}" showInline="true" {extra}>')
+        lines += [f"            {self.label(code, hotkeys=shape is Shape.BOX)}" for code in codes]
+        lines += [f"          </{tag}>", "        </Panel>"]
+        return "\n".join(lines)
+
+    def label(self, code: str, *, hotkeys: bool) -> str:
+        """Return one label: the name people read, the code that is stored."""
+        category = self.taxonomy.category(code)
+        parts = [f"value={quoteattr(category.name(self.language))}", f'alias="{code}"']
+        if colour := self.colours.get(code.split(".", maxsplit=1)[0]):
+            parts.append(f"background={quoteattr(str(colour))}")
+        if hotkeys and code in self.hotkeys:
+            parts.append(f"hotkey={quoteattr(self.hotkeys[code])}")
+        if category.definition:
+            parts.append(f"hint={quoteattr(category.definition)}")
+        return f"<Label {' '.join(parts)}/>"
+
+    def choices(self, name: str, title: str, values: Mapping[str, Mapping[str, str]]) -> str:
+        """Return a question about the region that is selected."""
+        lines = [
+            '        <View className="wb-question">',
+            f'          <Header value={quoteattr(title)} size="6"/>',
+            f'          <Choices name="{name}" toName="{IMAGE_NAME}" perRegion="true" choice="single-radio" showInline="true">',
+        ]
+        lines += [
+            f"            <Choice value={quoteattr(self.word(names))} alias={quoteattr(code)}/>"
+            for code, names in values.items()
+        ]
+        return "\n".join([*lines, "          </Choices>", "        </View>"])
+
+    def text(self) -> str:
+        """Return the field that a marking is copied into."""
+        return "\n".join(
+            [
+                '        <View className="wb-question">',
+                f'          <Header value={quoteattr(self.word(_WORDS["transcription_title"]))} size="6"/>',
+                (
+                    f'          <TextArea name="transcription" toName="{IMAGE_NAME}" perRegion="true" editable="true"'
+                    f' maxSubmissions="1" rows="1" placeholder={quoteattr(self.word(_WORDS["transcription"]))}/>'
+                ),
+                "        </View>",
+            ]
+        )
