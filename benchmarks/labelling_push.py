@@ -47,9 +47,11 @@ class Server:
 
     def __init__(self, root: Path) -> None:
         """Read the address and the token that `workbench up` wrote."""
-        state = root / ".workbench"
-        self._url = json.loads((state / "servers.json").read_text(encoding="utf-8"))["label_studio"]["url"].rstrip("/")
-        self._token = json.loads((state / "credentials.json").read_text(encoding="utf-8"))["label_studio"]["token"]
+        known: dict[str, str] = {}
+        for name in ("credentials.json", "servers.json"):
+            document = json.loads((root / ".workbench" / name).read_text(encoding="utf-8"))
+            known |= document.get("label_studio", {})
+        self._url, self._token = known["url"].rstrip("/"), known["token"]
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """Send one request; return the parsed answer."""
