@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import platform
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -88,7 +89,7 @@ class MitsubaRenderer:
         shape = self._shape(scene.instances[i], meshes, None)
         loaded = self._mi.load_dict({"type": "scene", "instance": shape}, optimize=False)
         index, _ = self._cast(loaded, scene.camera, ["instance"])
-        return index == 0
+        return np.asarray(index == 0)
 
     def _cast(self, loaded: Any, camera: Camera, names: list[str]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return which named shape each pixel centre sees (-1: another or none) and how deep, by primary rays."""
@@ -169,13 +170,13 @@ class MitsubaRenderer:
         bytes_hwc = np.ascontiguousarray(np.round(np.clip(texture, 0, 1) * 255).astype(np.uint8))
         return {"type": "bitmap", "bitmap": self._mi.Bitmap(bytes_hwc), "raw": False, **more}
 
-    def _shape(self, instance: PlacedPart | Card, meshes: Mapping[str, Mesh], textures: Any) -> dict[str, Any]:
+    def _shape(self, instance: PlacedPart | Card, meshes: Mapping[str, Mesh], textures: Any) -> Any:
         """Return one instance; without textures only its geometry, for the labels."""
         mi = self._mi
         to_world = mi.ScalarTransform4f(np.reshape(instance.pose, (4, 4)))
         if isinstance(instance, Card):
             size = [instance.width_m / 2, instance.height_m / 2, 1]
-            shape = {"type": "rectangle", "to_world": to_world @ mi.ScalarTransform4f().scale(size)}
+            shape: dict[str, Any] = {"type": "rectangle", "to_world": to_world @ mi.ScalarTransform4f().scale(size)}
             if textures is not None:
                 # A rectangle's v runs up and so do Mitsuba's bitmaps; a print's rows run down.
                 shape["bsdf"] = _principled(self._bitmap(textures[instance.texture][::-1]), metallic=0.0, roughness=0.6)
@@ -235,3 +236,15 @@ def _llvm() -> Path | None:
         return None
     found = [Path(str(file.locate())) for file in files if file.name == "libLLVM.so"]
     return found[0].resolve() if found and found[0].exists() else None
+
+
+def cpu_class() -> str:
+    """Return the vector instructions that decide the last bits of a pixel: avx512, avx2 or the machine's name."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split())
+    except OSError:
+        flags = set()
+    for name, flag in (("avx512", "avx512f"), ("avx2", "avx2")):
+        if flag in flags:
+            return f"{platform.machine()}-{name}"
+    return platform.machine()

@@ -63,9 +63,9 @@ def developed(linear_hwc: NDArray[np.float32], camera: Camera) -> NDArray[np.flo
     """Return the picture as a phone's automatic exposure would set it, linear in about [0, 1] before the curve."""
     balanced = linear_hwc.astype(np.float64) * np.asarray(camera.white_balance_rgb)
     luminance = np.clip(balanced, 0, None) @ np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
-    # Log-average luminance to middle grey 0.18 (Reinhard et al., 2002), half-way only, so that a black cloth stays dark.
+    # By the log-average luminance (Reinhard et al., 2002), but its square root, so that a black cloth stays dark.
     key = np.exp(np.mean(np.log(luminance + 1e-3)))
-    return balanced * (0.20 / np.sqrt(key * 0.25)) * 0.5 / np.sqrt(0.25) * 2.0**camera.exposure_ev
+    return np.asarray(balanced * (0.4 / np.sqrt(key)) * 2.0**camera.exposure_ev)
 
 
 def to_photograph(linear_hwc: NDArray[np.float64], *, seed: int) -> NDArray[np.uint8]:

@@ -80,7 +80,7 @@ def _offset(ring: Points, by_m: float) -> Points:
     before = np.roll(normal, 1, axis=0)
     # The mitre's length grows without bound as a corner sharpens; 0.3 caps it at about three times the chamfer.
     scale = by_m / np.maximum(1 + np.sum(normal * before, axis=1, keepdims=True), 0.3)
-    return ring + (normal + before) * scale
+    return np.asarray(ring + (normal + before) * scale)
 
 
 def _triangulated(rings: Sequence[Points]) -> NDArray[np.int64]:
@@ -191,10 +191,8 @@ def tube() -> Mesh:
 def spool() -> Mesh:
     """Return an empty thread spool, 46 mm across."""
     f, c, h, t, b = 0.023, 0.009, 0.04, 0.003, 0.005
-    return turned(
-        [(b, 0), (f - 0.0005, 0), (f, 0.0005), (f, t), (c + 0.002, t), (c, t + 0.002), (c, h - t - 0.002)]
-        + [(c + 0.002, h - t), (f, h - t), (f, h - 0.0005), (f - 0.0005, h), (b, h)]
-    )
+    lower = [(b, 0.0), (f - 0.0005, 0.0), (f, 0.0005), (f, t), (c + 0.002, t), (c, t + 0.002)]
+    return turned([*lower, *((r, h - z) for r, z in reversed(lower))])
 
 
 def open_box() -> Mesh:

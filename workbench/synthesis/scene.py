@@ -178,7 +178,7 @@ def _sample_cards(rng: np.random.Generator, taken: list[shapely.Polygon], spread
     """Return a scale bar near the edge of what is framed, and claim its place."""
     angle = float(rng.uniform(0, 2 * np.pi))
     middle = 0.75 * spread * np.array([np.cos(angle), np.sin(angle)])
-    pose = turned_pose(*middle, angle + np.pi / 2 + float(rng.normal(0, 0.08)), 0.0006)
+    pose = turned_pose(float(middle[0]), float(middle[1]), angle + np.pi / 2 + float(rng.normal(0, 0.08)), 0.0006)
     taken.append(footprint(np.array([(x, y, 0) for x in (-0.03, 0.03) for y in (-0.01, 0.01)]), pose))
     return (scale_bar(as_pose(pose)),)
 

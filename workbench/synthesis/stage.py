@@ -165,7 +165,7 @@ def _former_records(layout: Layout) -> dict[str, dict[str, Any]]:
 def _is_whole(layout: Layout, record: Mapping[str, Any]) -> bool:
     """Say whether a record's picture is there with the bytes it should have."""
     path = layout.data / record["image"]["path"]
-    return path.is_file() and sha256_hex(path.read_bytes()) == record["image"]["file_sha256"]
+    return path.is_file() and sha256_hex(path.read_bytes()) == str(record["image"]["file_sha256"])
 
 
 def _write_tables(layout: Layout, plan: Sequence[PlannedRender], records: Sequence[Mapping[str, Any]]) -> None:

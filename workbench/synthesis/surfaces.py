@@ -33,13 +33,17 @@ def textures_of(scene: Scene) -> dict[str, Texture]:
 
 
 def _noise(rng: np.random.Generator, sigma: tuple[float, float], size: int = _SIZE_PX) -> NDArray[np.float64]:
-    """Return seamless smooth noise of mean 0 and deviation 1, (size, size)."""
-    field = ndimage.gaussian_filter(rng.standard_normal((size, size)), sigma, mode="wrap")
+    """Return seamless smooth noise of mean 0 and deviation 1, (size, size); ``sigma`` is its scale down and across."""
+    # A Gaussian's transform is a Gaussian: one multiplication, however wide the blur.
+    spectrum = np.fft.rfft2(rng.standard_normal((size, size)))
+    down, across = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]
+    spectrum *= np.exp(-2 * np.pi**2 * ((down * sigma[0]) ** 2 + (across * sigma[1]) ** 2))
+    field = np.fft.irfft2(spectrum, s=(size, size))
     return np.asarray((field - field.mean()) / field.std())
 
 
 def _tinted(value: NDArray[np.float64], rgb: tuple[float, float, float]) -> Texture:
-    return np.clip(value[..., None] * np.asarray(rgb), 0.01, 0.97).astype(np.float32)
+    return np.asarray(np.clip(value[..., None] * np.asarray(rgb), 0.01, 0.97), np.float32)
 
 
 def table_texture(kind: str, seed: int) -> Texture:
@@ -96,7 +100,7 @@ def _paper(rng: np.random.Generator) -> Texture:
 
 
 def _mat(rng: np.random.Generator) -> Texture:
-    """A cutting mat with a printed grid, a line every 1/24 of the tile."""
+    """Cutting mat with a printed grid, a line every 1/24 of the tile."""
     y, x = np.mgrid[0:_SIZE_PX, 0:_SIZE_PX] / _SIZE_PX * 24
     line = np.minimum(np.minimum(x % 1, 1 - x % 1), np.minimum(y % 1, 1 - y % 1)) < 0.03  # noqa: PLR2004 -- line width
     value = 1 + 0.03 * _noise(rng, (0.8, 0.8)) + 0.04 * _noise(rng, (50, 50)) + 0.55 * line
@@ -105,7 +109,7 @@ def _mat(rng: np.random.Generator) -> Texture:
 
 
 def _laminate(rng: np.random.Generator) -> Texture:
-    """A speckled laminate bench."""
+    """Laminate bench with speckles."""
     specks = np.clip(_noise(rng, (1.1, 1.1)) - 1.3, 0, 1) - 0.7 * np.clip(_noise(rng, (1.6, 1.6)) - 1.6, 0, 1)
     tone = [(0.70, 0.71, 0.70), (0.62, 0.60, 0.56), (0.40, 0.43, 0.46)][rng.integers(3)]
     return _tinted(1 + 0.10 * specks + 0.02 * _noise(rng, (40, 40)), tone)
@@ -166,7 +170,7 @@ def lettering(text: str) -> NDArray[np.bool_]:
 
     """
     columns = [[[bool(row >> (4 - x) & 1) for x in range(5)] + [False] for row in _GLYPHS[letter]] for letter in text]
-    return np.concatenate([np.array(letter) for letter in columns], axis=1)[:, :-1]
+    return np.asarray(np.concatenate([np.array(letter) for letter in columns], axis=1)[:, :-1], np.bool_)
 
 
 def card_print(card: Card) -> Texture:
