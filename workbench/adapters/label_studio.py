@@ -157,7 +157,7 @@ class LabelStudioServer:
                 "Start it with `workbench up`, then repeat the command.",
             ) from error
         except ApiError as error:
-            _say(self._url, error.status_code or 0, str(error.body), error)
+            _say(self._url, error.status_code or 0, _reason(error.body), error)
         except httpx.HTTPStatusError as error:
             _say(self._url, error.response.status_code, error.response.text, error)
 
@@ -178,6 +178,13 @@ def _say(url: str, status: int, body: str, cause: Exception) -> None:
     raise refused(
         "labelling.server-refused", f"Label Studio at {url}", f"said {status}: {body[:300]}.", remedy
     ) from cause
+
+
+def _reason(body: Any) -> str:
+    """Return what an error answer says, without its identifiers and versions."""
+    if not isinstance(body, dict):
+        return str(body)
+    return str(body.get("validation_errors") or body.get("detail") or body)
 
 
 def _chunks(items: Sequence[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -68,7 +68,11 @@ class Page:
         self, labels: Mapping[Shape, tuple[str, ...]], facets: Sequence[Facet], *, transcription: bool, confidence: bool
     ) -> str:
         """Return the whole configuration."""
-        palettes = [self.palette(shape, codes) for shape, codes in labels.items() if codes]
+        first, *others = [(shape, codes) for shape, codes in labels.items() if codes]
+        palettes = [self.palette(*first)]
+        if others:  # the tools that are used less stay folded, so that the labels of the first are in sight
+            folded = [self.folded(*other) for other in others]
+            palettes += ['      <Collapse accordion="false" bordered="false">', *folded, "      </Collapse>"]
         questions = []
         if confidence:
             questions.append(self.choices("confidence", self.word(_WORDS["confidence"]), CONFIDENCES))
@@ -81,9 +85,7 @@ class Page:
                 f"  <Style>{_STYLE}</Style>",
                 '  <View className="wb-page">',
                 '    <View className="wb-labels">',
-                '      <Collapse accordion="false" bordered="false">',
                 *palettes,
-                "      </Collapse>",
                 "    </View>",
                 '    <View className="wb-photo">',
                 (
@@ -107,15 +109,19 @@ class Page:
             Shape.POLYGON: 'strokeWidth="2" pointSize="small"',
             Shape.KEYPOINT: 'strokeWidth="2"',
         }[shape]
-        lines = [f"        <Panel value={quoteattr(self.word(_WORDS[name]))}>"]
-        lines.append(
+        lines = [
             f'          <Filter name="filter_{name}" toName="{name}" minlength="0"'
             f" placeholder={quoteattr(self.word(_WORDS['filter']))}/>"
-        )
+        ]
         lines.append(f'          <{tag} name="{name}" toName="{IMAGE_NAME}" showInline="true" {extra}>')
         lines += [f"            {self.label(code, hotkeys=shape is Shape.BOX)}" for code in codes]
-        lines += [f"          </{tag}>", "        </Panel>"]
+        lines.append(f"          </{tag}>")
         return "\n".join(lines)
+
+    def folded(self, shape: Shape, codes: Sequence[str]) -> str:
+        """Return a palette under a title that opens it."""
+        title = quoteattr(self.word(_WORDS[CONTROLS[shape][0]]))
+        return f"        <Panel value={title}>\n{self.palette(shape, codes)}\n        </Panel>"
 
     def label(self, code: str, *, hotkeys: bool) -> str:
         """Return one label: the name people read, the code that is stored."""

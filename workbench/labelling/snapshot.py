@@ -30,7 +30,7 @@ class Snapshot:
 
     annotations: tuple[Annotation, ...]
     findings: tuple[Finding, ...] = ()
-    export: Sequence[Mapping[str, Any]] = ()
+    export: Sequence[Mapping[str, Any]] | None = None
 
     @property
     def instances(self) -> list[Instance]:
@@ -142,7 +142,7 @@ def write_snapshot(folder: Path, snapshot: Snapshot, *, taxonomy_version: str) -
     tables.write_table(folder / "annotations.parquet", tables.ANNOTATIONS, annotations)
     tables.write_table(folder / "instances.parquet", tables.INSTANCES, instances)
     names = ["annotations.parquet", "instances.parquet"]
-    if snapshot.export:
+    if snapshot.export is not None:
         write_text(folder / "export.json", canonical_json(list(snapshot.export)) + "\n")
         names.append("export.json")
     return write_manifest(folder, names)
