@@ -90,36 +90,23 @@ def compile_label_config(
         each code that the taxonomy lacks.
 
     """
-    if not isinstance(document, dict) or not isinstance(document.get("shapes"), dict) or not document.get("title"):
-        raise refused(
-            "labelling.config-invalid",
-            f"{project}/config.yaml",
-            "lacks title or shapes.",
-            "Give it both, as parts/ has.",
-        )
+    checked = _checked(project, document)
     _check_language(taxonomy, language)
     problems: list[str] = []
-    labels = {shape: _expand(document["shapes"].get(shape.value) or (), taxonomy, problems) for shape in CONTROLS}
+    labels = {shape: _expand(checked["shapes"].get(shape.value) or (), taxonomy, problems) for shape in CONTROLS}
     facets = {facet.code: facet for facet in taxonomy.facets}
-    chosen = tuple(document.get("facets") or ())
-    hotkeys = {str(code): str(key) for code, key in (document.get("hotkeys") or {}).items()}
+    chosen = tuple(checked.get("facets") or ())
+    hotkeys = {str(code): str(key) for code, key in (checked.get("hotkeys") or {}).items()}
     problems += [str(code) for code in chosen if code not in facets]
     problems += [code for code in hotkeys if code not in taxonomy.codes]
-    if stray := set(document["shapes"]) - {shape.value for shape in CONTROLS}:
-        raise refused(
-            "labelling.config-invalid",
-            f"{project}/config.yaml",
-            f"names shapes that cannot be drawn: {', '.join(sorted(map(str, stray)))}.",
-            "Use box, polygon and keypoint.",
-        )
     if problems:
         raise Refused(*(_unknown_code(project, code, taxonomy) for code in dict.fromkeys(problems)))
-    page = Page(taxonomy=taxonomy, language=language, hotkeys=hotkeys, colours=document.get("colours") or {})
+    page = Page(taxonomy=taxonomy, language=language, hotkeys=hotkeys, colours=checked.get("colours") or {})
     asks = tuple(facets[code] for code in chosen)
-    transcription, confidence = bool(document.get("transcription")), bool(document.get("confidence"))
+    transcription, confidence = bool(checked.get("transcription")), bool(checked.get("confidence"))
     return LabelConfig(
         project=project,
-        title=str(document["title"]),
+        title=str(checked["title"]),
         instructions=guidelines_html(guidelines),
         xml=page.xml(labels, asks, transcription=transcription, confidence=confidence),
         labels=labels,
@@ -127,6 +114,28 @@ def compile_label_config(
         transcription=transcription,
         confidence=confidence,
     )
+
+
+def _checked(project: str, document: object) -> dict[str, Any]:
+    """Return the document once each of its parts is of the kind it must be."""
+    subject = f"label_configs/{project}/config.yaml"
+    if not isinstance(document, dict) or not isinstance(document.get("shapes"), dict) or not document.get("title"):
+        raise refused(
+            "labelling.config-invalid", subject, "lacks title or shapes.", "Give it both, as label_configs/parts has."
+        )
+    shapes = document["shapes"]
+    stray = set(shapes) - {shape.value for shape in CONTROLS}
+    lists = [*shapes.values(), document.get("facets") or []]
+    maps = [document.get("hotkeys") or {}, document.get("colours") or {}]
+    wrong = "names shapes that cannot be drawn." if stray else None
+    if not all(isinstance(part, list) for part in lists) or not all(isinstance(part, dict) for part in maps):
+        wrong = "has a list or a map where the other is needed."
+    elif not any(shapes.values()):
+        wrong = "offers no label."
+    if wrong:
+        remedy = "Use box, polygon and keypoint, each with a list of codes, as label_configs/parts does."
+        raise refused("labelling.config-invalid", subject, wrong, remedy)
+    return document
 
 
 def _check_language(taxonomy: Taxonomy, language: str) -> None:

@@ -72,7 +72,7 @@ class Page:
         palettes = [self.palette(*first)]
         if others:  # the tools that are used less stay folded, so that the labels of the first are in sight
             folded = [self.folded(*other) for other in others]
-            palettes += ['      <Collapse accordion="false" bordered="false">', *folded, "      </Collapse>"]
+            palettes = ['      <Collapse accordion="false" bordered="false">', *folded, "      </Collapse>", *palettes]
         questions = []
         if confidence:
             questions.append(self.choices("confidence", self.word(_WORDS["confidence"]), CONFIDENCES))
