@@ -1,0 +1,122 @@
+"""The ledger's signing key and its signatures, and checkpoints as C2SP signed notes.
+
+A note is plain text: origin, tree size, root in base64, an empty line, and a signature line
+``— name base64(key id || signature)`` (C2SP signed-note and tlog-checkpoint).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+#: The log's name in its notes.
+ORIGIN = "evidence-workbench"
+
+#: Signature type byte of Ed25519 in a note's key id (C2SP signed-note).
+_ED25519 = b"\x01"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A signed statement: the ledger had ``size`` entries under this root."""
+
+    size: int
+    root: bytes
+    note: str
+
+
+class SigningKey:
+    """An Ed25519 key in a file that only its owner can read (RFC 8032)."""
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        """Hold a private key."""
+        self._private = private
+
+    @classmethod
+    def read_or_make(cls, path: Path) -> SigningKey:
+        """Return the key of a file; make key and file (mode 0600) where there is none."""
+        if not path.is_file():
+            made = Ed25519PrivateKey.generate()
+            write_secret(
+                path,
+                made.private_bytes(
+                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                ),
+            )
+        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        if not isinstance(private, Ed25519PrivateKey):
+            raise TypeError(f"{path.name} is no Ed25519 key")
+        return cls(private)
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the signature over data, 64 bytes."""
+        return self._private.sign(data)
+
+    def public_pem(self) -> str:
+        """Return the public key as PEM (RFC 8410), which `openssl` reads."""
+        encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        return self._private.public_key().public_bytes(encoding, form).decode()
+
+    def checkpoint(self, size: int, root: bytes) -> Checkpoint:
+        """Return the signed note of a tree."""
+        text = f"{ORIGIN}\n{size}\n{base64.b64encode(root).decode()}\n"
+        line = base64.b64encode(key_id(self.public_pem()) + self.sign(text.encode())).decode()
+        return Checkpoint(size=size, root=root, note=f"{text}\n\N{EM DASH} {ORIGIN} {line}\n")
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read; it appears whole or not at all, and durably."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def _public_key(public_pem: str) -> Ed25519PublicKey:
+    public = serialization.load_pem_public_key(public_pem.encode())
+    if not isinstance(public, Ed25519PublicKey):
+        raise TypeError("the public key is no Ed25519 key")
+    return public
+
+
+def key_id(public_pem: str) -> bytes:
+    """Return the four bytes that name a key in a note: the start of SHA-256(name, newline, type, key)."""
+    raw = _public_key(public_pem).public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return hashlib.sha256(ORIGIN.encode() + b"\n" + _ED25519 + raw).digest()[:4]
+
+
+def verify_signature(public_pem: str, data: bytes, signature: bytes) -> bool:
+    """Say whether a signature over data was made with the key."""
+    try:
+        _public_key(public_pem).verify(signature, data)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def read_checkpoint(note: str, public_pem: str) -> Checkpoint | None:
+    """Return the checkpoint a note states, None if it is malformed or not signed with the key."""
+    try:
+        text, signatures = note.split("\n\n", 1)
+        origin, size, root = text.split("\n")
+        _, name, blob = signatures.strip().split(" ")
+        raw = base64.b64decode(blob, validate=True)
+        signed = (text + "\n").encode()
+        known = origin == name == ORIGIN and raw[:4] == key_id(public_pem)
+        if not known or not verify_signature(public_pem, signed, raw[4:]):
+            return None
+        return Checkpoint(size=int(size), root=base64.b64decode(root, validate=True), note=note)
+    except ValueError:
+        return None

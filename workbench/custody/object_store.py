@@ -1,0 +1,208 @@
+"""Sealed originals, addressed by the SHA-256 of their bytes.
+
+Each object is AES-256-GCM in frames of one MiB under its contribution's key; that key is wrapped by its partner's
+key, so destroying one key destroys what it sealed, in every backup. Each frame's associated data names the object,
+the frame and whether it is the last, so frames cannot be swapped, dropped or repeated (the STREAM construction,
+Hoang et al., 2015). Objects appear whole: written aside, synchronised per batch, then renamed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from workbench.custody.keys import write_secret
+from workbench.domain.findings import WorkbenchError, refused
+
+_FRAME_BYTES = 1 << 20
+_TAG_BYTES = 16
+_KEY_BYTES = 32
+_PREFIX_BYTES = 8
+_MAGIC = b"WBS1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """An object written aside, not yet in the store."""
+
+    object_id: str
+    size_bytes: int
+    part: Path
+
+
+class SealedStore:
+    """The object store of one workspace, in ``custody/objects``; fits `ports.ObjectStore`."""
+
+    def __init__(self, custody: Path) -> None:
+        """Use the store of a custody folder."""
+        self._objects, self._keys = custody / "objects", custody / "keys"
+
+    def stage(self, partner_id: str, contribution_id: str, source: BinaryIO) -> Staged:
+        """Seal a stream into a file aside, hashing it on the way; `commit` puts it into the store."""
+        aside = self._objects / "aside"
+        aside.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = aside / secrets.token_hex(16)
+        # The object's name is its hash, which is known only at the end: a random id binds the frames until then.
+        prefix, token = secrets.token_bytes(_PREFIX_BYTES), secrets.token_bytes(16)
+        cipher = AESGCM(self._key(partner_id, contribution_id))
+        digest, size = hashlib.sha256(), 0
+        with part.open("xb") as sealed:
+            sealed.write(_MAGIC + prefix + token)
+            frame = source.read(_FRAME_BYTES)
+            number = 0
+            while True:
+                following = source.read(_FRAME_BYTES)
+                digest.update(frame)
+                size += len(frame)
+                nonce, bound = _bound(prefix, token, number, last=not following)
+                sealed.write(cipher.encrypt(nonce, frame, bound))
+                if not following:
+                    break
+                frame, number = following, number + 1
+        return Staged(object_id=digest.hexdigest(), size_bytes=size, part=part)
+
+    def commit(self, contribution_id: str, staged: list[Staged]) -> None:
+        """Put a batch of staged objects into the store, durably; what is there already stays as it is."""
+        if not staged:
+            return
+        _sync_filesystem(self._objects)
+        folders = set()
+        for item in staged:
+            place = self._place(contribution_id, item.object_id)
+            if place.exists():
+                item.part.unlink()
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            item.part.chmod(0o444)
+            os.replace(item.part, place)
+            folders |= {place.parent, place.parent.parent}
+        for folder in sorted(folders):
+            _sync_folder(folder)
+
+    def discard_leftovers(self) -> int:
+        """Remove what an interrupted run left aside; return how many files. Call only under the custody lock."""
+        leftovers = list((self._objects / "aside").glob("*"))
+        for path in leftovers:
+            path.unlink()
+        return len(leftovers)
+
+    def has(self, contribution_id: str, object_id: str) -> bool:
+        """Say whether the store holds an object."""
+        return self._place(contribution_id, object_id).is_file()
+
+    def read(self, contribution_id: str, object_id: str) -> bytes:
+        """Return an object's bytes, verified against its name.
+
+        Raises
+        ------
+        Refused
+            ``custody.object-missing``, ``custody.object-altered`` or ``custody.key-missing``.
+
+        """
+        place = self._place(contribution_id, object_id)
+        try:
+            sealed = place.read_bytes()
+        except FileNotFoundError as error:
+            raise refused(
+                "custody.object-missing",
+                f"original {object_id[:12]}",
+                "is not in the store.",
+                "Restore custody/objects from a backup.",
+            ) from error
+        cipher = AESGCM(self._unwrap(contribution_id))
+        try:
+            data = b"".join(_frames(cipher, sealed))
+        except (InvalidTag, ValueError) as error:
+            raise _altered(object_id) from error
+        if hashlib.sha256(data).hexdigest() != object_id:
+            raise _altered(object_id)
+        return data
+
+    def listed(self) -> list[tuple[str, str]]:
+        """Return (contribution_id, object_id) of every object, sorted."""
+        files = self._objects.glob("*/??/*")
+        return sorted((path.parts[-3], path.name) for path in files)
+
+    def _place(self, contribution_id: str, object_id: str) -> Path:
+        return self._objects / contribution_id / object_id[:2] / object_id
+
+    def _key(self, partner_id: str, contribution_id: str) -> bytes:
+        """Return the contribution's data key; make and wrap one at first."""
+        wrapped = self._keys / "contributions" / f"{contribution_id}.{partner_id}"
+        if not wrapped.is_file():
+            partner = self._keys / "partners" / partner_id
+            if not partner.is_file():
+                write_secret(partner, secrets.token_bytes(_KEY_BYTES))
+            write_secret(wrapped, aes_key_wrap(partner.read_bytes(), secrets.token_bytes(_KEY_BYTES)))
+        return self._unwrap(contribution_id)
+
+    def _unwrap(self, contribution_id: str) -> bytes:
+        for wrapped in (self._keys / "contributions").glob(f"{contribution_id}.*"):
+            partner = self._keys / "partners" / wrapped.name.removeprefix(f"{contribution_id}.")
+            try:
+                return aes_key_unwrap(partner.read_bytes(), wrapped.read_bytes())
+            except (FileNotFoundError, InvalidUnwrap, ValueError):
+                break
+        raise refused(
+            "custody.key-missing",
+            contribution_id,
+            "cannot be unsealed: its key is gone or damaged.",
+            "If it was not withdrawn, restore custody/keys from a backup.",
+        )
+
+
+def _bound(prefix: bytes, token: bytes, number: int, *, last: bool) -> tuple[bytes, bytes]:
+    """Return nonce (12 bytes) and associated data of a frame."""
+    return prefix + number.to_bytes(4, "big"), token + number.to_bytes(8, "big") + bytes([last])
+
+
+def _frames(cipher: AESGCM, sealed: bytes) -> Iterator[bytes]:
+    """Yield the plain frames of a sealed object."""
+    head = len(_MAGIC) + _PREFIX_BYTES + 16
+    if sealed[: len(_MAGIC)] != _MAGIC or len(sealed) < head + _TAG_BYTES:
+        raise ValueError("not a sealed object")
+    prefix, token = sealed[len(_MAGIC) : len(_MAGIC) + _PREFIX_BYTES], sealed[head - 16 : head]
+    step = _FRAME_BYTES + _TAG_BYTES
+    starts = range(head, len(sealed), step)
+    for number, start in enumerate(starts):
+        nonce, bound = _bound(prefix, token, number, last=number == len(starts) - 1)
+        yield cipher.decrypt(nonce, sealed[start : start + step], bound)
+
+
+def _altered(object_id: str) -> WorkbenchError:
+    return refused(
+        "custody.object-altered",
+        f"original {object_id[:12]}",
+        "is not the bytes that were received.",
+        "Keep this copy as evidence and restore the object from a backup.",
+    )
+
+
+def _sync_filesystem(folder: Path) -> None:
+    """Make everything written so far on the folder's file system durable (syncfs, Linux)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if libc.syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
