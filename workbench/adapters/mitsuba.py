@@ -40,7 +40,9 @@ class MitsubaRenderer:
     def __init__(self, *, samples_per_pixel: int, variant: str | None = None) -> None:
         """Remember the settings; Mitsuba itself is loaded when first used."""
         self._samples_per_pixel = samples_per_pixel
-        self._variant = variant or _best_variant()
+        # Always asked, because Dr.Jit settles on an LLVM when it is first imported, and the system's may abort.
+        best = _best_variant()
+        self._variant = variant or best
 
     @cached_property
     def _mi(self) -> Any:

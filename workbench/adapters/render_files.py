@@ -30,6 +30,8 @@ def write_sheet(paths: Sequence[Path], out: Path, *, columns: int = 4, tile_px: 
             picture.thumbnail((tile_px - 4, tile_px - 4))
             sheet.paste(picture, (i % columns * tile_px + 2, i // columns * tile_px + 2))
     if out.suffix.lower() == ".png":
-        sheet.quantize(256).save(out, optimize=True)
+        # A palette with dithering keeps a page of photographs under a megabyte.
+        palette = sheet.quantize(256)
+        sheet.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(out, optimize=True)
     else:
         sheet.save(out, quality=88)

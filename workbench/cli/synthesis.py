@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +21,8 @@ synthesis = typer.Typer(help="Render the CAD catalogue into images with exact bo
 
 #: Under this contribution custody seals the geometry handed in.
 CATALOGUE_CONTRIBUTION = "catalogue"
+#: Whose key wraps the catalogue's: the workspace's own, as no partner gave these files.
+CATALOGUE_OWNER = "workspace"
 
 
 def register(app: typer.Typer) -> None:
@@ -134,7 +138,14 @@ def add_part(
 
     from workbench.adapters.cad import UNITS_M, mesh_to_bytes, read_mesh
     from workbench.domain.lineage import sha256_hex
-    from workbench.synthesis.catalogue import ensure_builtin_catalogue, plan_part, read_index, write_index
+    from workbench.synthesis.catalogue import (
+        builtin_index,
+        ensure_builtin_catalogue,
+        index_path,
+        plan_part,
+        read_index,
+        write_index,
+    )
 
     if unit not in UNITS_M:
         raise bad_usage("usage.bad-argument", f"--unit {unit}", "is no unit.", f"Use one of {', '.join(UNITS_M)}.")
@@ -146,8 +157,9 @@ def add_part(
     extent_mm = [round(float(side) * 1000, 1) for side in np.ptp(mesh.vertices_m, axis=0)]
     facts = {"faces": len(mesh.faces), "extent_mm": extent_mm, "category": category}
     with workspace.exclusive("catalogue"):
-        ensure_builtin_catalogue(workspace.layout) if not dry_run else None
-        index = [] if dry_run and not workspace.layout.catalogue.is_dir() else read_index(workspace.layout)
+        if not dry_run:
+            ensure_builtin_catalogue(workspace.layout)
+        index = read_index(workspace.layout) if index_path(workspace.layout).is_file() else builtin_index()
         row = plan_part(
             index,
             file_name=file.name,
@@ -194,8 +206,30 @@ def contact_sheet(
 
 
 def _sealed_mesh(workspace: Workspace, sha256: str) -> Mesh:
-    raise NotImplementedError
+    """Return the mesh that custody holds sealed."""
+    from workbench.adapters.cad import mesh_from_bytes
+    from workbench.custody.object_store import SealedStore
+
+    return mesh_from_bytes(SealedStore(workspace.layout.custody).read(CATALOGUE_CONTRIBUTION, sha256))
 
 
 def _seal(workspace: Workspace, sealed: bytes) -> None:
-    raise NotImplementedError
+    """Seal a mesh under the workspace's own key, then enter it in the ledger: a row without its object never is."""
+    from workbench.custody.ledger import Event, Ledger
+    from workbench.custody.object_store import SealedStore
+
+    custody = workspace.layout.custody
+    store = SealedStore(custody)
+    with workspace.exclusive("custody"):
+        staged = store.stage(CATALOGUE_OWNER, CATALOGUE_CONTRIBUTION, io.BytesIO(sealed))
+        store.commit(CATALOGUE_CONTRIBUTION, [staged])
+        event = Event(
+            kind="catalogue",
+            actor="operator",
+            contribution_id=CATALOGUE_CONTRIBUTION,
+            object_sha256=staged.object_id,
+            size_bytes=staged.size_bytes,
+            reason="CAD part added to the catalogue",
+            once=f"catalogue|{staged.object_id}",
+        )
+        Ledger.open(custody).append([event], now=datetime.now(UTC))
