@@ -142,6 +142,8 @@ def _loaded(path: Path, unit: str) -> Mesh:
 
         glb = Path.cwd() / "step.glb"
         cascadio.step_to_glb(str(path), str(glb), tol_linear=0.05, tol_angular=0.2)
+        if not glb.is_file():
+            sys.exit("holds no solid that can be read as STEP.")
         path, suffix = glb, ".glb"
     if suffix == ".glb":
         scale = 1.0  # glTF 2.0, section 3.4: the unit is the metre

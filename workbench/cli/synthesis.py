@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -134,33 +134,18 @@ def add_part(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and say what would be added.")] = False,
 ) -> Report:
     """Seal a CAD part in custody and add it to the catalogue."""
-    import numpy as np
-
-    from workbench.adapters.cad import UNITS_M, mesh_to_bytes, read_mesh
+    from workbench.adapters import dvc
+    from workbench.adapters.cad import mesh_to_bytes
     from workbench.domain.lineage import sha256_hex
-    from workbench.synthesis.catalogue import (
-        builtin_index,
-        ensure_builtin_catalogue,
-        index_path,
-        plan_part,
-        read_index,
-        write_index,
-    )
+    from workbench.synthesis import catalogue
 
-    if unit not in UNITS_M:
-        raise bad_usage("usage.bad-argument", f"--unit {unit}", "is no unit.", f"Use one of {', '.join(UNITS_M)}.")
-    workspace.taxonomy.category(category)
-    if not file.is_file():
-        raise bad_usage("usage.bad-argument", file, "is no file.", "Name a CAD file.")
-    mesh = read_mesh(file, unit=unit)
+    mesh, facts = _checked_part(workspace, file, category=category, unit=unit)
     sealed = mesh_to_bytes(mesh)
-    extent_mm = [round(float(side) * 1000, 1) for side in np.ptp(mesh.vertices_m, axis=0)]
-    facts = {"faces": len(mesh.faces), "extent_mm": extent_mm, "category": category}
+    layout = workspace.layout
     with workspace.exclusive("catalogue"):
-        if not dry_run:
-            ensure_builtin_catalogue(workspace.layout)
-        index = read_index(workspace.layout) if index_path(workspace.layout).is_file() else builtin_index()
-        row = plan_part(
+        known = catalogue.index_path(layout).is_file()
+        index = catalogue.read_index(layout) if known else catalogue.builtin_index()
+        row = catalogue.plan_part(
             index,
             file_name=file.name,
             sha256=sha256_hex(sealed),
@@ -171,18 +156,31 @@ def add_part(
         if row is None:
             return Report(summary=f"{file.name} is in the catalogue already.", data=facts)
         facts["part"] = row.part_id
+        said = f"{row.part_id} ({facts['faces']} faces, {facts['extent_mm']} mm)"
         if dry_run:
-            return Report(summary=f"Would add {row.part_id} ({len(mesh.faces)} faces, {extent_mm} mm).", data=facts)
+            return Report(summary=f"Would add {said}.", data=facts)
         _seal(workspace, sealed)
-        write_index(workspace.layout, [*index, row])
-    from workbench.adapters import dvc
-
-    dvc.add(workspace.layout.root, [workspace.layout.catalogue])
+        catalogue.write_index(layout, [*index, row])
+    dvc.add(layout.root, [layout.catalogue])
     return Report(
-        summary=f"Added {row.part_id} ({len(mesh.faces)} faces, {extent_mm} mm); its geometry is sealed in custody.",
-        data=facts,
-        next_command="workbench synthesis",
+        summary=f"Added {said}; its geometry is sealed in custody.", data=facts, next_command="workbench synthesis"
     )
+
+
+def _checked_part(workspace: Workspace, file: Path, *, category: str, unit: str) -> tuple[Mesh, dict[str, Any]]:
+    """Return the mesh of a file and what to tell of it, or refuse the arguments or the file."""
+    import numpy as np
+
+    from workbench.adapters.cad import UNITS_M, read_mesh
+
+    if unit not in UNITS_M:
+        raise bad_usage("usage.bad-argument", f"--unit {unit}", "is no unit.", f"Use one of {', '.join(UNITS_M)}.")
+    workspace.taxonomy.category(category)
+    if not file.is_file():
+        raise bad_usage("usage.bad-argument", file, "is no file.", "Name a CAD file.")
+    mesh = read_mesh(file, unit=unit)
+    extent_mm = [round(float(side) * 1000, 1) for side in np.ptp(mesh.vertices_m, axis=0)]
+    return mesh, {"faces": len(mesh.faces), "extent_mm": extent_mm, "category": category}
 
 
 @command(synthesis, "sheet")
