@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.domain.annotation import Instance
 from workbench.domain.scene import Scene
 
 T = TypeVar("T")
@@ -151,9 +152,37 @@ class Labeller(Protocol):
         """Add pre-annotations (``task``, ``model_version``, ``result``) to tasks."""
         ...
 
+    def answer(self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float) -> int:
+        """Submit an answer to a task as the user this labeller acts for; return its number."""
+        ...
+
     def export(self, project_id: int) -> list[dict[str, Any]]:
         """Return the answered tasks with their ``annotations``; each one's ``completed_by`` is the user's e-mail."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyJob:
+    """One augmented copy to be made: of which photograph, the how-manieth, and what is drawn on it."""
+
+    path: Path
+    image_id: str
+    number: int
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeCopy:
+    """An augmented copy: its JPEG bytes, its size, and the instances still seen in it."""
+
+    jpeg: bytes
+    width_px: int
+    height_px: int
+    instances: tuple[Instance, ...]
+
+
+#: Makes one augmented copy; a pure function of its job that can be sent to another process.
+MakeCopy = Callable[[CopyJob], MadeCopy]
 
 
 def silent(items: Iterable[T], *, total: int, doing: str) -> Iterator[T]:  # noqa: ARG001 -- the port's signature
