@@ -1,4 +1,6 @@
-"""intake.
+"""1. Intake: a partner's delivery becomes admitted photographs, or quarantine with a reason.
 
-Reads: -. Writes: -. Touches: -. Rule: -.
+Reads: data/00_deliveries. Writes: data/01_intake.
+Touches: the sealed originals, through `ports.ObjectStore`; decoders, through `ports.Compute`.
+Rule: every file delivered has a row in images or in quarantine, and in one of them only.
 """

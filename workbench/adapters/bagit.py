@@ -1,0 +1,42 @@
+"""BagIt (RFC 8493): is a folder a bag, and does it hold what its manifests say."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from workbench.domain.findings import WorkbenchError, refused
+
+
+def is_bag(folder: Path) -> bool:
+    """Say whether a folder declares itself a bag."""
+    return folder.is_dir() and (folder / "bagit.txt").is_file()
+
+
+def validate_bag(folder: Path) -> Path:
+    """Return the payload folder of a valid bag; fetch.txt is never followed.
+
+    Raises
+    ------
+    Refused
+        ``intake.bag-invalid``.
+
+    """
+    import bagit
+
+    logging.getLogger("bagit").setLevel(logging.CRITICAL)  # it logs what it also raises
+    declaration = (folder / "bagit.txt").read_bytes()
+    # The library strips white space that the specification does not allow in the declaration.
+    if any(line != line.strip() or b" :" in line for line in declaration.splitlines()):
+        raise _invalid(folder, "has stray white space in bagit.txt")
+    if (folder / "fetch.txt").is_file():
+        raise _invalid(folder, "leaves files to be fetched (fetch.txt)")
+    try:
+        bagit.Bag(str(folder)).validate(processes=1)
+    except (bagit.BagError, OSError, UnicodeDecodeError, ValueError) as error:
+        raise _invalid(folder, f"does not hold what its manifests say ({error})") from error
+    return folder / "data"
+
+
+def _invalid(folder: Path, what: str) -> WorkbenchError:
+    return refused("intake.bag-invalid", folder, f"{what}.", "Make the bag anew and hand it over again.")
