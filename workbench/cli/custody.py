@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import batched
 from pathlib import Path
 from typing import Annotated
 

@@ -1,0 +1,175 @@
+"""Pictures, by Pillow: decode what was delivered, turn it upright, and write a copy that carries nothing else.
+
+Decoding runs in the sandboxed workers of `adapters.sandbox`; nothing here trusts the bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: The decoder's own names of admitted formats, and the endings that may stand for them.
+FORMATS: Mapping[str, frozenset[str]] = {
+    "JPEG": frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}),
+    "MPO": frozenset({".jpg", ".jpeg", ".mpo"}),
+    "PNG": frozenset({".png"}),
+    "WEBP": frozenset({".webp"}),
+    "TIFF": frozenset({".tif", ".tiff"}),
+    "BMP": frozenset({".bmp", ".dib"}),
+    "HEIF": frozenset({".heic", ".heif", ".hif"}),
+    "AVIF": frozenset({".avif"}),
+}
+
+#: An image may claim this many pixels for each byte of its file, beyond a base: far more than any photograph needs,
+#: far less than a bomb wants.
+_PIXELS_PER_BYTE = 1500
+_PIXELS_BASE = 4e6
+
+_ORIENTATION_TAG = 0x0112
+_TOP_8_BIT, _TOP_16_BIT = 255.0, 65535.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """A working copy: JPEG bytes and how its pixels came from the original's."""
+
+    jpeg: bytes
+    width_px: int
+    height_px: int
+    original_width_px: int
+    original_height_px: int
+    orientation: int
+    scale: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """Why there is no working copy: a finding code and a sentence."""
+
+    code: str
+    detail: str
+
+
+def prepare() -> None:
+    """Load what decoding needs; called once in each worker, before its limits close in."""
+    import pillow_heif
+    from PIL import Image
+
+    pillow_heif.register_heif_opener()
+    Image.init()
+
+
+def make_working_copy(data: bytes, suffix: str, parameters: Mapping[str, Any]) -> Copied | Rejected:
+    """Return the working copy of a delivered file, or why there can be none.
+
+    Parameters
+    ----------
+    data
+        The bytes delivered.
+    suffix
+        The ending of the file's name, lower case, as ``.jpg``.
+    parameters
+        ``max_megapixels``, ``max_side_px`` and ``jpeg_quality`` of params.yaml's section intake.
+
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    Image.MAX_IMAGE_PIXELS = int(parameters["max_megapixels"] * 1e6)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd metadata is of no concern: none of it is kept
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data))
+            verdict = _inspect(image, len(data), suffix, parameters)
+            return verdict if verdict is not None else _copy(image, parameters)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return Rejected(code="intake.too-large", detail=f"It has more than {parameters['max_megapixels']} megapixels.")
+    except UnidentifiedImageError:
+        return Rejected(code="intake.decode-failed", detail="It is no image that any admitted decoder knows.")
+    except MemoryError:
+        return Rejected(code="intake.resources", detail="It needs more memory to decode than is allowed.")
+    except (OSError, ValueError, SyntaxError, TypeError, EOFError, struct.error, ArithmeticError, LookupError) as error:
+        # Pillow's decoders raise all of these for damaged files.
+        return Rejected(
+            code="intake.decode-failed", detail=f"It cannot be decoded to the end ({type(error).__name__})."
+        )
+
+
+def _inspect(image: Any, size_bytes: int, suffix: str, parameters: Mapping[str, Any]) -> Rejected | None:
+    """Return why an opened, not yet decoded, image is refused; None if it is not."""
+    kind = image.format or "unknown"
+    if kind not in FORMATS:
+        return Rejected(code="intake.format-refused", detail=f"It is {kind}, which is not admitted.")
+    if suffix not in FORMATS[kind]:
+        said = suffix or "no ending"
+        return Rejected(code="intake.extension-mismatch", detail=f"Its name says {said}, its content is {kind}.")
+    pixels = image.width * image.height
+    if pixels > parameters["max_megapixels"] * 1e6 or pixels > _PIXELS_PER_BYTE * size_bytes + _PIXELS_BASE:
+        return Rejected(
+            code="intake.too-large", detail=f"It claims {image.width} x {image.height} pixels in {size_bytes} bytes."
+        )
+    return None
+
+
+def _copy(image: Any, parameters: Mapping[str, Any]) -> Copied:
+    from PIL import Image, ImageOps
+
+    # The HEIF decoder turns the pixels itself and says so by leaving orientation 1.
+    orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    orientation = orientation if orientation in range(1, 9) else 1
+    original = image.size
+    image.load()
+    pixels = _srgb(image)
+    if orientation != 1:
+        turned = Image.new("RGB", pixels.size)
+        turned.paste(pixels)
+        turned.getexif()[_ORIENTATION_TAG] = orientation
+        pixels = ImageOps.exif_transpose(turned)
+    scale = min(1.0, parameters["max_side_px"] / max(pixels.size))
+    if scale < 1:
+        size = (max(1, round(pixels.width * scale)), max(1, round(pixels.height * scale)))
+        pixels = pixels.resize(size, Image.Resampling.LANCZOS)
+    # Rebuilt from raw pixels: whatever else the file carried has no way into the copy.
+    clean = Image.frombytes("RGB", pixels.size, pixels.tobytes())
+    out = io.BytesIO()
+    clean.save(out, "JPEG", quality=int(parameters["jpeg_quality"]), subsampling=0)
+    return Copied(
+        jpeg=out.getvalue(),
+        width_px=clean.width,
+        height_px=clean.height,
+        original_width_px=original[0],
+        original_height_px=original[1],
+        orientation=orientation,
+        scale=scale,
+    )
+
+
+def _srgb(image: Any) -> Any:
+    """Return the pixels in 8-bit sRGB, through the embedded profile where there is a usable one."""
+    import numpy as np
+    from PIL import Image, ImageCms
+
+    if image.mode.startswith(("I", "F")):
+        # More than eight bits a channel: keep the range, drop the low bits.
+        values = np.asarray(image, dtype=np.float64)
+        most = values.max(initial=0)
+        top = _TOP_16_BIT if image.mode.startswith("I") and most > _TOP_8_BIT else max(_TOP_8_BIT, most)
+        image = Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
+    profile = image.info.get("icc_profile")
+    if image.mode in ("P", "PA", "LA", "RGBA", "1", "La", "RGBa"):
+        with_alpha = image.convert("RGBA")
+        backdrop = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(backdrop, with_alpha).convert("RGB")
+    if profile and image.mode in ("RGB", "CMYK", "L"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            done = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            done = None  # a damaged profile: the pixels as they are
+        if done is not None:
+            return done
+    return image.convert("RGB")

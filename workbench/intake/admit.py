@@ -1,0 +1,166 @@
+"""The intake stage: each delivered file becomes an admitted photograph or stands in quarantine with its reason."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.domain.findings import Finding, Severity
+from workbench.domain.lineage import require_activity, sha256_hex, work_key
+from workbench.domain.photograph import Origin
+from workbench.layout import Layout
+from workbench.ports import Track
+from workbench.tables import FILES, IMAGES, QUARANTINE, read_rows, write_table
+
+#: Name and version of this activity: raise the number whenever equal input may give other bytes.
+ACTIVITY = "working-copy/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What inspection says of a file: a working copy with its facts, or a code and a sentence."""
+
+    jpeg: bytes | None = None
+    facts: Mapping[str, Any] | None = None
+    code: str | None = None
+    detail: str | None = None
+
+
+#: Inspects the files of a contribution: yields (position in the rows, verdict) as they are done.
+Inspect = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[int, Verdict]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What the stage did: rows of both tables, and how many files it had to decode."""
+
+    images: tuple[Mapping[str, Any], ...]
+    quarantine: tuple[Mapping[str, Any], ...]
+    decoded: int
+
+
+def run_intake(layout: Layout, params: Mapping[str, Any], *, inspect: Inspect, track: Track) -> Admitted:
+    """Bring data/01_intake up to date with data/00_deliveries; only new files are decoded.
+
+    Raises
+    ------
+    Refused
+        ``workspace.activity-version``.
+
+    """
+    require_activity(params, ACTIVITY, section="intake")
+    images: list[Mapping[str, Any]] = []
+    quarantine: list[Mapping[str, Any]] = []
+    decoded = 0
+    folders = sorted(path.parent for path in layout.deliveries.glob("*/contribution.json"))
+    for folder in folders:
+        done = _admit_contribution(layout, folder, params, inspect=inspect, track=track)
+        images += done.images
+        quarantine += done.quarantine
+        decoded += done.decoded
+    for stale in set(layout.intake.glob("*")) - {layout.intake / folder.name for folder in folders}:
+        shutil.rmtree(stale)
+    layout.intake.mkdir(parents=True, exist_ok=True)
+    return Admitted(images=tuple(images), quarantine=tuple(quarantine), decoded=decoded)
+
+
+def _admit_contribution(
+    layout: Layout, folder: Path, params: Mapping[str, Any], *, inspect: Inspect, track: Track
+) -> Admitted:
+    files = read_rows(folder / "files.parquet", FILES)
+    target = layout.intake / folder.name
+    keys = {row["image_id"]: file_key(row, params) for row in files}
+    images, quarantine = reusable(layout, target, keys)
+    todo = [row for row in files if row["image_id"] not in images and row["image_id"] not in quarantine]
+    for position, verdict in track(inspect(todo), total=len(todo), doing=f"Inspecting {folder.name}"):
+        row = todo[position]
+        key = keys[row["image_id"]]
+        if verdict.jpeg is not None and verdict.facts is not None:
+            images[row["image_id"]] = _write_copy(layout, target, row, verdict.jpeg, verdict.facts, key)
+        else:
+            quarantine[row["image_id"]] = {
+                **{name: row[name] for name in ("image_id", "contribution_id", "size_bytes")},
+                "code": verdict.code,
+                "detail": verdict.detail,
+                "work_key": key,
+            }
+    admitted = [_with_terms(images[image_id], row) for row in files if (image_id := row["image_id"]) in images]
+    held = [quarantine[image_id] for image_id in sorted(quarantine)]
+    write_table(target / "images.parquet", IMAGES, admitted)
+    write_table(target / "quarantine.parquet", QUARANTINE, held)
+    _remove_strays(target, {str(row["path"]) for row in admitted}, layout.data)
+    return Admitted(images=tuple(admitted), quarantine=tuple(held), decoded=len(todo))
+
+
+def file_key(row: Mapping[str, Any], params: Mapping[str, Any]) -> str:
+    """Return the work key of one delivered file: its bytes, its ending, and the parameters of the copy."""
+    return work_key(activity=ACTIVITY, parameters={**params, "suffix": row["suffix"]}, inputs=(row["image_id"],))
+
+
+def reusable(
+    layout: Layout, target: Path, keys: Mapping[str, str]
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
+    """Return the rows of a former run, images and quarantine, that still hold: same key, file unaltered."""
+    images: dict[str, Mapping[str, Any]] = {}
+    quarantine: dict[str, Mapping[str, Any]] = {}
+    if (target / "images.parquet").is_file():
+        for row in read_rows(target / "images.parquet", IMAGES):
+            path = layout.data / row["path"]
+            same = keys.get(row["image_id"]) == row["work_key"]
+            if same and path.is_file() and sha256_hex(path.read_bytes()) == row["file_sha256"]:
+                images[row["image_id"]] = row
+    if (target / "quarantine.parquet").is_file():
+        for row in read_rows(target / "quarantine.parquet", QUARANTINE):
+            if keys.get(row["image_id"]) == row["work_key"]:
+                quarantine[row["image_id"]] = row
+    return images, quarantine
+
+
+def _write_copy(
+    layout: Layout, target: Path, row: Mapping[str, Any], jpeg: bytes, facts: Mapping[str, Any], key: str
+) -> dict[str, Any]:
+    digest = sha256_hex(jpeg)
+    path = target / "images" / digest[:2] / f"{digest}.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(jpeg)
+    os.replace(part, path)
+    return {
+        "image_id": row["image_id"],
+        "origin": Origin.REAL.value,
+        "path": path.relative_to(layout.data).as_posix(),
+        "file_sha256": digest,
+        "work_key": key,
+        **facts,
+    }
+
+
+def _with_terms(image: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an image's row with what the delivery says about it."""
+    told = ("licence", "contribution_id", "partner_id", "seizure_id", "item_id")
+    return {**image, **{name: row[name] for name in told}}
+
+
+def _remove_strays(target: Path, wanted: set[str], data: Path) -> None:
+    """Remove image files that no row names: of an interrupted run, or of other parameters."""
+    for path in (target / "images").glob("*/*"):
+        if path.relative_to(data).as_posix() not in wanted:
+            path.unlink()
+
+
+def quarantine_findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Return one finding a quarantined file; they are warnings, since the rest of the delivery is admitted."""
+    return [
+        Finding(
+            code=row["code"],
+            subject=f"file {row['image_id'][:12]} of {row['contribution_id']}",
+            message=row["detail"],
+            remedy="It stays in quarantine: ask the partner for a sound copy if it matters.",
+            severity=Severity.WARNING,
+        )
+        for row in rows
+    ]
