@@ -17,7 +17,7 @@ _REQUIRED = ("path", "seizure_id")
 #: would already have brought personal data into the workbench.
 _POSSESSOR = re.compile(
     r"possessor|owner|suspect|offender|defendant|surname|first_?name|last_?name|full_?name|birth|dob|address|phone|"
-    r"e_?mail|passport|national_id|nationality|licence_plate|person",
+    r"e[_-]?mail|passport|national_id|nationality|licence_plate|person",
     re.IGNORECASE,
 )
 

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.custody.keys import read_checkpoint, verify_signature
+from workbench.custody.ledger import Event, Ledger, audit
+from workbench.custody.merkle import inclusion_proof, leaf_hash, proves_inclusion, root_hash
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def _by_definition(leaves: list[bytes]) -> bytes:
+    """RFC 9162's own recursive definition, the second way to the same root."""
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1
+    while split * 2 < len(leaves):
+        split *= 2
+    left, right = _by_definition(leaves[:split]), _by_definition(leaves[split:])
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+@given(st.integers(1, 70))
+def test_the_root_is_the_one_the_rfc_defines(size: int) -> None:
+    leaves = [leaf_hash(str(number).encode()) for number in range(size)]
+    assert root_hash(leaves) == _by_definition(leaves)
+
+
+@given(st.integers(1, 70), st.data())
+def test_an_audit_path_proves_its_leaf_and_no_other(size: int, data: st.DataObject) -> None:
+    leaves = [leaf_hash(str(number).encode()) for number in range(size)]
+    index = data.draw(st.integers(0, size - 1))
+    path, root = inclusion_proof(leaves, index), root_hash(leaves)
+    assert proves_inclusion(leaf=leaves[index], index=index, size=size, path=path, root=root)
+    assert not proves_inclusion(leaf=leaf_hash(b"other"), index=index, size=size, path=path, root=root)
+    if size > 1:
+        wrong = (index + 1) % size
+        assert not proves_inclusion(leaf=leaves[index], index=wrong, size=size, path=path, root=root)
+
+
+@pytest.fixture
+def custody(tmp_path: Path) -> Path:
+    ledger = Ledger.open(tmp_path / "custody")
+    for number in range(3):
+        events = [
+            Event(kind="receive", actor="a", object_sha256=f"{number}{n}" * 32, once=f"{number}/{n}") for n in range(4)
+        ]
+        ledger.append(events, now=NOW)
+    return tmp_path / "custody"
+
+
+def _findings(custody: Path) -> list[str]:
+    ledger = Ledger.open(custody)
+    return [finding.code for finding in audit(ledger.entries(), ledger.notes(), ledger.public_key_pem())]
+
+
+def test_a_sound_ledger_has_no_findings_and_repeats_add_nothing(custody: Path) -> None:
+    ledger = Ledger.open(custody)
+    ledger.append([Event(kind="receive", actor="a", once="0/0")], now=NOW)
+    assert len(ledger.entries()) == 12
+    assert _findings(custody) == []
+
+
+def test_a_refused_batch_leaves_nothing(custody: Path) -> None:
+    ledger = Ledger.open(custody)
+    with pytest.raises(rfc8785.CanonicalizationError):
+        ledger.append([Event(kind="admit", actor="a"), Event(kind="admit", actor="\ud800")], now=NOW)
+    assert len(ledger.entries()) == 12
+
+
+def test_entries_cannot_be_changed_through_sql(custody: Path) -> None:
+    with sqlite3.connect(custody / "ledger.db") as database, pytest.raises(sqlite3.IntegrityError, match="append only"):
+        database.execute("UPDATE entry SET body = x'00' WHERE seq = 1")
+
+
+def _edit(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE entry SET body = CAST(replace(body, 'receive', 'release') AS BLOB) WHERE seq = 5")
+
+
+def _edit_and_rechain(database: sqlite3.Connection) -> None:
+    _edit(database)
+    chain = bytes(32)
+    for seq, body in database.execute("SELECT seq, body FROM entry ORDER BY seq").fetchall():
+        leaf = hashlib.sha256(b"\x00" + body).digest()
+        chain = hashlib.sha256(chain + leaf).digest()
+        database.execute("UPDATE entry SET body = ?, leaf = ?, chain = ? WHERE seq = ?", (body, leaf, chain, seq))
+
+
+def _truncate(database: sqlite3.Connection) -> None:
+    database.execute("DELETE FROM once WHERE seq > 6")
+    database.execute("DELETE FROM entry WHERE seq > 6")
+
+
+def _truncate_with_its_checkpoints(database: sqlite3.Connection) -> None:
+    _truncate(database)
+    database.execute("DELETE FROM checkpoint WHERE size > 7")
+
+
+@pytest.mark.parametrize("tamper", [_edit, _edit_and_rechain, _truncate, _truncate_with_its_checkpoints])
+def test_tampering_with_the_database_is_found(custody: Path, tamper: Callable[[sqlite3.Connection], None]) -> None:
+    with sqlite3.connect(custody / "ledger.db") as database:
+        for name in ("entry_stays", "entry_kept", "note_stays", "note_kept"):
+            database.execute(f"DROP TRIGGER {name}")
+        tamper(database)
+    assert set(_findings(custody)) == {"custody.ledger-altered"}
+
+
+def test_openssl_verifies_a_checkpoint_without_us(custody: Path, tmp_path: Path) -> None:
+    ledger = Ledger.open(custody)
+    note, public = ledger.notes()[-1], ledger.public_key_pem()
+    checkpoint = read_checkpoint(note, public)
+    assert checkpoint is not None
+    assert checkpoint.size == 12
+    text, signature = note.split("\n\n")
+    (tmp_path / "text").write_text(text + "\n")
+    (tmp_path / "signature").write_bytes(base64.b64decode(signature.split(" ")[-1])[4:])
+    (tmp_path / "key.pem").write_text(public)
+    line = [
+        "openssl",
+        "pkeyutl",
+        "-verify",
+        "-pubin",
+        "-inkey",
+        "key.pem",
+        "-rawin",
+        "-in",
+        "text",
+        "-sigfile",
+        "signature",
+    ]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Successfully" in done.stdout, done.stderr
+    assert read_checkpoint(note.replace("\n12\n", "\n13\n"), public) is None
+
+
+def test_signatures_hold_for_their_data_only(custody: Path) -> None:
+    ledger = Ledger.open(custody)
+    signature = ledger.sign(b"record")
+    assert verify_signature(ledger.public_key_pem(), b"record", signature)
+    assert not verify_signature(ledger.public_key_pem(), b"recorD", signature)
+    assert (custody / "keys" / "ledger.pem").stat().st_mode & 0o777 == 0o600
