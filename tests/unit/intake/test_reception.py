@@ -42,13 +42,10 @@ def test_unsafe_zips_are_refused(tmp_path: Path, fill: Callable[[zipfile.ZipFile
 
 def test_a_zip_bomb_stops_long_before_it_is_unpacked(tmp_path: Path) -> None:
     path = _zip(tmp_path / "bomb.zip", lambda archive: archive.writestr("a.jpg", bytes(150_000_000)))
-    with (
-        open_delivery(path) as members,
-        members[0].open() as stream,
-        pytest.raises(Refused, match="unpacks to far more"),
-    ):
-        while stream.read(1 << 20):
-            pass
+    with open_delivery(path) as members, members[0].open() as stream:
+        read = iter(lambda: len(stream.read(1 << 20)), 0)
+        with pytest.raises(Refused, match="unpacks to far more"):
+            sum(read)
 
 
 def test_a_zip_s_members_read_as_they_were(tmp_path: Path) -> None:
