@@ -108,6 +108,11 @@ def leave_failure(error: WorkbenchError) -> bool:
     return True
 
 
+def tag_exists(root: Path, name: str) -> bool:
+    """Say whether git has a tag of that name."""
+    return bool(_git(root, ["tag", "--list", name]).strip())
+
+
 def commit_and_tag(root: Path, name: str, paths: Sequence[Path], message: str) -> None:
     """Commit files of the workspace to git, with everything DVC staged, and tag the commit (annotated).
 
@@ -117,7 +122,7 @@ def commit_and_tag(root: Path, name: str, paths: Sequence[Path], message: str) -
         ``release.name-taken`` if the tag exists, ``dvc.git-failed`` if git does not do it.
 
     """
-    if _git(root, ["tag", "--list", name]).strip():
+    if tag_exists(root, name):
         raise refused(
             "release.name-taken", name, "is the name of a release already.", "Choose a new name: releases stay."
         )

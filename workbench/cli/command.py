@@ -28,11 +28,13 @@ def command(app: typer.Typer, name: str | None = None, *, callback: bool = False
 
     The command gains ``--workspace`` and ``--json``; a `WorkbenchError` becomes its sentence and exit code, and a
     full disk, a missing right or a missing file become findings too. With ``callback``, the function is what the
-    group itself does when no subcommand is named. A function without a ``workspace`` parameter works anywhere.
+    group itself does when no subcommand is named. A function without a ``workspace`` parameter works anywhere; one
+    that takes ``Workspace | None`` gets none where there is none.
     """
 
     def register(function: Callable[..., Report]) -> Callable[..., Report]:
         wants_workspace = "workspace" in inspect.signature(function).parameters
+        may_lack = wants_workspace and get_type_hints(function)["workspace"] == (Workspace | None)
 
         @functools.wraps(function)
         def run(*args: Any, as_json: bool, workspace_dir: Path | None, **options: Any) -> None:
@@ -41,7 +43,7 @@ def command(app: typer.Typer, name: str | None = None, *, callback: bool = False
                 return
             try:
                 if wants_workspace:
-                    options["workspace"] = Workspace.find(workspace_dir, quiet=as_json)
+                    options["workspace"] = _workspace(workspace_dir, quiet=as_json, required=not may_lack)
                 report = _translated(function, args, options)
             except WorkbenchError as error:
                 if not leave_failure(error):
@@ -56,6 +58,16 @@ def command(app: typer.Typer, name: str | None = None, *, callback: bool = False
         return function
 
     return register
+
+
+def _workspace(folder: Path | None, *, quiet: bool, required: bool) -> Workspace | None:
+    """Return the workspace; nothing where a command can do without one and none was named."""
+    try:
+        return Workspace.find(folder, quiet=quiet)
+    except WorkbenchError:
+        if required or folder is not None:
+            raise
+        return None
 
 
 def _translated(function: Callable[..., Report], args: tuple[Any, ...], options: dict[str, Any]) -> Report:

@@ -230,12 +230,12 @@ def test_every_bad_step_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("wrong", [{"copies": -1}, {"size_px": "640"}, {"jpeg_quality": 0}, {"seed": True}])
 def test_a_number_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match="workspace.params-invalid"):
+    with pytest.raises(Refused, match=r"workspace\.params-invalid"):
         parse_recipe(PARAMS | wrong, step_problem)
 
 
 def test_a_photograph_that_is_gone_is_named(curated: Layout) -> None:
     for path in curated.intake.rglob("*.jpg"):
         path.unlink()
-    with pytest.raises(Refused, match="augmentation.unreadable-image"):
+    with pytest.raises(Refused, match=r"augmentation\.unreadable-image"):
         augment(curated)

@@ -1,4 +1,1 @@
-"""formats.
-
-Reads: -. Writes: -. Touches: -. Rule: -.
-"""
+"""The formats a release is written in: COCO, YOLO, and plain tables."""
