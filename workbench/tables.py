@@ -134,9 +134,18 @@ ANNOTATIONS = pa.schema(
 DISAGREEMENTS = pa.schema(
     [
         _field("image_id", _TEXT, "the photograph"),
-        _field("kind", _TEXT, "category, unmatched or facet"),
+        _field("kind", _TEXT, "category, unmatched, geometry, facet, transcription, single or dissent"),
         _field("instance_ids", pa.list_(_TEXT), "the instances concerned"),
         _field("detail", _TEXT, "one sentence"),
+    ]
+)
+
+#: A row a photograph that was answered about (data/03_adjudication/labelled.parquet).
+LABELLED = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("annotators", _INT, "how many people answered"),
+        _field("status", _TEXT, "agreed, disagreed, single, imported or adjudicated"),
     ]
 )
 
@@ -157,7 +166,9 @@ POSES = pa.schema(
         _field("image_id", _TEXT, "the rendered image"),
         _field("instance_id", _TEXT, "the object's row in instances.parquet"),
         _field("part_id", _TEXT, "the catalogue part, or the kind of card (scale_bar, evidence_tag)"),
-        _field("object_to_camera", pa.list_(_REAL, 16), "4x4 matrix, row-major, metres; camera x right, y down, z ahead"),
+        _field(
+            "object_to_camera", pa.list_(_REAL, 16), "4x4 matrix, row-major, metres; camera x right, y down, z ahead"
+        ),
         _field("fx_px", _REAL, "focal length along x, pixels"),
         _field("fy_px", _REAL, "focal length along y, pixels"),
         _field("cx_px", _REAL, "principal point, pixels from the left edge"),

@@ -1,4 +1,6 @@
-"""adjudication.
+"""3. Adjudication: annotators' answers become ground truth where they agree, and a list of dissent where not.
 
-Reads: -. Writes: -. Touches: -. Rule: -.
+Reads: data/02_labelling. Writes: data/03_adjudication.
+Touches: nothing.
+Rule: the rules of acceptance stand in params.yaml; what is not accepted by them is listed, never dropped.
 """
