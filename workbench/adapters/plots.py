@@ -74,7 +74,6 @@ def histogram_svg(values: Mapping[str, Sequence[float]], *, label: str, unit: st
             label=shown,
             rwidth=0.92,
         )
-        axes.legend(frameon=False, labelcolor=_INK, fontsize=9)
     axes.set_xlabel(label, color=_INK)
     axes.set_ylabel(unit, color=_INK)
     _whole_numbers(axes.yaxis)
@@ -127,7 +126,7 @@ def _axes(*, height_in: float) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     with mpl.rc_context({"font.size": 10}):
-        figure = Figure(figsize=(7.2, height_in), layout="constrained")
+        figure = Figure(figsize=(5.2, height_in), layout="constrained")
         axes = figure.add_subplot()
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
@@ -146,8 +145,7 @@ def _svg(figure: Any) -> str:
     import matplotlib as mpl
 
     buffer = io.StringIO()
-    settings = {"svg.hashsalt": "workbench", "svg.fonttype": "none", "font.sans-serif": ["sans-serif"]}
-    with mpl.rc_context({"svg.hashsalt": settings["svg.hashsalt"], "svg.fonttype": settings["svg.fonttype"]}):
+    with mpl.rc_context({"svg.hashsalt": "workbench", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue().replace(_INK, "currentColor")
     return text[text.index("<svg") :]

@@ -46,7 +46,6 @@ CASES: list[dict[str, Any]] = [
 def draw(seed: int) -> bytes:
     """Return a JPEG of two plain shapes on a soft, noisy table."""
     rng = np.random.default_rng(seed)
-    width, height = SIZE_WH
     coarse = rng.integers(150, 210, (6, 8, 3), dtype=np.uint8)
     image = cv2.resize(coarse, SIZE_WH, interpolation=cv2.INTER_CUBIC)
     image = cv2.add(image, rng.integers(0, 14, image.shape, dtype=np.uint8))
