@@ -54,8 +54,6 @@ def bars_svg(counts: Mapping[str, Mapping[str, int]], *, unit: str) -> str:
     axes.set_xlabel(unit, color=_INK)
     axes.tick_params(axis="y", length=0)
     _whole_numbers(axes.xaxis)
-    if names:
-        axes.legend(frameon=False, labelcolor=_INK, fontsize=9, loc="lower right")
     return _svg(figure)
 
 

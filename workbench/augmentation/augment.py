@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from workbench.augmentation.recipe import ACTIVITY, Recipe
-from workbench.domain.findings import refused
 from workbench.domain.lineage import canonical_json, seed_for, sha256_hex, work_key
 from workbench.domain.photograph import Origin
 from workbench.layout import Layout
 from workbench.ports import Compute, CopyJob, MadeCopy, MakeCopy, Track, silent
-from workbench.tables import IMAGES, INSTANCES, instance_row, read_rows, row_instance, write_table
+from workbench.tables import IMAGES, INSTANCES, LABELLED, instance_row, read_rows, row_instance, write_table
 
 #: Statuses of a photograph whose labels may be learnt from; disagreed and held ones wait for a person.
 _SETTLED = frozenset({"agreed", "single", "imported", "adjudicated"})
@@ -137,11 +134,8 @@ def run_augmentation(
 
 
 def _settled_ids(layout: Layout) -> set[str]:
-    path = layout.adjudication / "labelled.parquet"
-    if not path.is_file():
-        raise refused("workspace.input-missing", path, "is not there.", "Run the stage that writes it, or `dvc pull`.")
-    frame = pd.read_parquet(path, columns=["image_id", "status"])
-    return set(frame.loc[frame["status"].isin(_SETTLED), "image_id"])
+    rows = read_rows(layout.adjudication / "labelled.parquet", LABELLED)
+    return {row["image_id"] for row in rows if row["status"] in _SETTLED}
 
 
 def _store(layout: Layout, copy: MadeCopy) -> dict[str, Any]:

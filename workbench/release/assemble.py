@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from workbench.domain.dataset import SPLITS
 from workbench.domain.findings import refused
 from workbench.domain.lineage import require_activity, sha256_hex
@@ -28,7 +26,7 @@ from workbench.release.facts import facts_bytes, read_agreement, release_facts
 from workbench.release.formats.coco import coco_bytes, coco_document, stable_numbers
 from workbench.release.formats.yolo import yolo_config, yolo_labels
 from workbench.release.gate import require_releasable
-from workbench.tables import IMAGES, INSTANCES, read_rows, write_table
+from workbench.tables import IMAGES, INSTANCES, LABELLED, read_rows, write_table
 
 #: Version of this stage's code; stands in params.yaml.
 ACTIVITY = "release/1"
@@ -74,11 +72,8 @@ def read_contents(layout: Layout, params: Mapping[str, Any]) -> tuple[Contents, 
 
 def read_statuses(layout: Layout) -> dict[str, str]:
     """Return how settled the labels of each photograph are."""
-    path = layout.adjudication / "labelled.parquet"
-    if not path.is_file():
-        raise refused("workspace.input-missing", path, "is not there.", "Run `workbench adjudication`, or `dvc pull`.")
-    frame = pd.read_parquet(path, columns=["image_id", "status"])
-    return {str(row.image_id): str(row.status) for row in frame.itertuples()}
+    rows = read_rows(layout.adjudication / "labelled.parquet", LABELLED)
+    return {row["image_id"]: row["status"] for row in rows}
 
 
 def assemble(

@@ -83,7 +83,7 @@ def select_contents(
 
 def _why_left_out(row: Row, statuses: Mapping[str, str]) -> str | None:
     if row["excluded"] is not None:
-        return str(row["excluded"])
+        return str(row["excluded"]).split(" of ")[0]  # "near-duplicate of <image>": the kind counts
     if row["origin"] in {"real", "replica"}:
         status = statuses.get(row["image_id"])
         if status is None:

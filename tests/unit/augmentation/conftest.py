@@ -7,7 +7,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
 
 from workbench.adapters.masks import encode_mask
@@ -15,7 +14,7 @@ from workbench.domain.annotation import Instance, Keypoint, Shape
 from workbench.domain.geometry import Box
 from workbench.domain.lineage import sha256_hex
 from workbench.layout import Layout
-from workbench.tables import IMAGES, INSTANCES, instance_row, write_table
+from workbench.tables import IMAGES, INSTANCES, LABELLED, instance_row, write_table
 
 
 def _draw(seed: int, size_wh: tuple[int, int]) -> np.ndarray:
@@ -109,5 +108,5 @@ def curated(tmp_path: Path) -> Layout:
     rows.sort(key=lambda row: str(row["image_id"]))
     write_table(layout.curation / "images.parquet", IMAGES, rows)
     write_table(layout.adjudication / "instances.parquet", INSTANCES, objects)
-    pd.DataFrame(labelled).to_parquet(layout.adjudication / "labelled.parquet")
+    write_table(layout.adjudication / "labelled.parquet", LABELLED, labelled)
     return layout

@@ -10,7 +10,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 
@@ -23,7 +22,7 @@ from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
 from workbench.release.assemble import Assembled, assemble
 from workbench.release.card import Plots
-from workbench.tables import IMAGES, INSTANCES, instance_row, write_table
+from workbench.tables import IMAGES, INSTANCES, LABELLED, instance_row, write_table
 
 ROOT = Path(__file__).resolve().parents[3]
 SIZE_WH = (320, 240)
@@ -35,7 +34,7 @@ CASES: list[dict[str, Any]] = [
     {"split": "train"},
     {"split": "val"},
     {"split": "test", "category": "marking.serial"},
-    {"split": None, "excluded": "exact duplicate"},
+    {"split": None, "excluded": "exact duplicate of another"},
     {"split": "train", "status": "disagreed"},
     {"split": "val", "status": None},
     {"split": "train", "origin": "rendered", "folder": "05_synthesis"},
@@ -138,7 +137,7 @@ def _make(root: Path) -> Layout:
     for folder, rows in instances.items():
         rows.sort(key=lambda row: str(row["instance_id"]))
         write_table(layout.data / folder / "instances.parquet", INSTANCES, rows)
-    pd.DataFrame(labelled).to_parquet(layout.adjudication / "labelled.parquet")
+    write_table(layout.adjudication / "labelled.parquet", LABELLED, labelled)
     (layout.adjudication / "agreement.json").write_text(json.dumps({"alpha": 0.91, "images": 5}))
     layout.label_configs.mkdir()
     shutil.copy(ROOT / "label_configs" / "taxonomy.yaml", layout.label_configs)
