@@ -188,3 +188,14 @@ MakeCopy = Callable[[CopyJob], MadeCopy]
 def silent(items: Iterable[T], *, total: int, doing: str) -> Iterator[T]:  # noqa: ARG001 -- the port's signature
     """Yield the items and show nothing: the `Track` of tests and of ``--json``."""
     yield from items
+
+
+class Fingerprint(Protocol):
+    """Perceptual hashes of image files."""
+
+    def __call__(self, files: Sequence[tuple[str, Path]]) -> Mapping[str, NDArray[np.uint8]]:
+        """Return for each (SHA-256, path) its eight hashes, (8, 32) uint8: as it is, turned and mirrored.
+
+        The first row is the picture as it is; 32 bytes are 256 bits.
+        """
+        ...

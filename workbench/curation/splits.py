@@ -1,0 +1,151 @@
+"""Groups that must stay together, and the split each goes to, stable as the collection grows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.domain.dataset import SPLITS, Split
+from workbench.domain.findings import Finding, Severity, refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where one image goes: its group, its split (None if excluded) and why it is excluded."""
+
+    group_id: str
+    split: Split | None
+    excluded: str | None = None
+
+
+def group_images(rows: Sequence[Mapping[str, Any]], alike: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return the groups: for each anchor its image ids, sorted.
+
+    Images of one seizure, of one item, or alike are in one group, and so is what either is grouped with. The anchor
+    is the smallest seizure of the group, or the smallest image id where no image has a seizure; it decides the split,
+    so a group keeps its split as images join it, unless they bring a smaller seizure along.
+    """
+    parent: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while parent.setdefault(key, key) != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    for row in rows:
+        node = f"image:{row['image_id']}"
+        find(node)
+        for kind in ("seizure_id", "item_id"):
+            if row[kind]:
+                parent[find(node)] = find(f"{kind}:{row[kind]}")
+    for one, other in alike:
+        parent[find(f"image:{one}")] = find(f"image:{other}")
+    members: dict[str, list[str]] = {}
+    seizures: dict[str, list[str]] = {}
+    for row in rows:
+        root = find(f"image:{row['image_id']}")
+        members.setdefault(root, []).append(row["image_id"])
+        if row["seizure_id"]:
+            seizures.setdefault(root, []).append(row["seizure_id"])
+    return {min(seizures[root]) if root in seizures else min(ids): tuple(sorted(ids)) for root, ids in members.items()}
+
+
+def draw_split(anchor: str, shares: Mapping[str, float], *, salt: str) -> Split:
+    """Return the split of a group by a salted hash of its anchor, so that it depends on nothing else.
+
+    Raises
+    ------
+    Refused
+        ``workspace.params-invalid`` if the shares are not of train, val and test, or do not add up to 1.
+
+    """
+    if set(shares) != {split.value for split in SPLITS} or abs(sum(shares.values()) - 1) > 1e-6:  # noqa: PLR2004 -- rounding
+        raise refused(
+            "workspace.params-invalid",
+            "params.yaml curation.splits",
+            f"is {dict(shares)}.",
+            "Give train, val and test shares that add up to 1.",
+        )
+    digest = hashlib.sha256(f"{salt}|{anchor}".encode()).digest()
+    point, reached = int.from_bytes(digest[:8], "big") / 2**64, 0.0
+    for split in SPLITS:
+        reached += shares[split.value]
+        if point < reached:
+            return split
+    return SPLITS[-1]
+
+
+def assign_splits(
+    rows: Sequence[Mapping[str, Any]],
+    alike: Sequence[tuple[str, str]],
+    duplicates: Mapping[str, str],
+    *,
+    shares: Mapping[str, float],
+    salt: str,
+    frozen: Mapping[str, Split],
+) -> tuple[dict[str, Placed], list[Finding]]:
+    """Return where each image goes, and what was noticed.
+
+    Parameters
+    ----------
+    rows
+        Rows of `tables.IMAGES`, one an image.
+    alike
+        Pairs of image ids that are exact or near-duplicates.
+    duplicates
+        For an image that is another's exact duplicate, that other's id: it is left out.
+    shares, salt
+        Shares of train, val and test; the salt of the hash.
+    frozen
+        Splits of images in earlier releases: they never move. A group with one frozen split goes there whole. Where
+        two frozen splits meet in a group, the frozen images stay and the new ones of the group are left out.
+
+    """
+    placed: dict[str, Placed] = {}
+    findings = []
+    for anchor, ids in sorted(group_images(rows, alike).items()):
+        group_id = "g-" + hashlib.sha256(anchor.encode()).hexdigest()[:12]
+        held = {frozen[image_id] for image_id in ids if image_id in frozen}
+        split = held.pop() if len(held) == 1 else draw_split(anchor, shares, salt=salt)
+        if held:
+            findings.append(_conflict(group_id))
+        for image_id in ids:
+            if held and image_id in frozen:
+                placed[image_id] = Placed(group_id=f"{group_id}-{frozen[image_id]}", split=frozen[image_id])
+            elif held:
+                placed[image_id] = Placed(group_id=group_id, split=None, excluded="joins two frozen splits")
+            elif image_id in duplicates and image_id not in frozen:
+                why = f"exact duplicate of {duplicates[image_id][:12]}"
+                placed[image_id] = Placed(group_id=group_id, split=None, excluded=why)
+            else:
+                placed[image_id] = Placed(group_id=group_id, split=split)
+    findings += _empty(placed)
+    return placed, findings
+
+
+def _conflict(group_id: str) -> Finding:
+    return Finding(
+        code="curation.split-conflict",
+        subject=f"group {group_id}",
+        message="joins photographs that earlier releases put into different splits; its new photographs stay out.",
+        remedy="Look at the group in FiftyOne; withdraw the release if the leak matters.",
+        severity=Severity.WARNING,
+    )
+
+
+def _empty(placed: Mapping[str, Placed]) -> list[Finding]:
+    used = {place.split for place in placed.values()}
+    return [
+        Finding(
+            code="curation.split-empty",
+            subject=f"split {split}",
+            message="has no photograph yet.",
+            remedy="More seizures fill it; groups are never torn to do so.",
+            severity=Severity.WARNING,
+        )
+        for split in SPLITS
+        if placed and split not in used
+    ]
