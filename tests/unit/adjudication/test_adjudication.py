@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.adjudication.agreement import measure_agreement, nominal_alpha
+from workbench.adjudication.consensus import decide
+from workbench.adjudication.matching import match_instances, overlap_matrix
+from workbench.adjudication.stage import Answers, settle
+from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
+from workbench.domain.geometry import Box, ring_box
+
+PARAMS = {"match_iou": 0.5, "accept_iou": 0.7, "single_annotator": "accept"}
+
+
+def box(name: str, x: float, y: float, side: float = 10, category: str = "part.barrel", **more: object) -> Instance:
+    edges = Box(x_min=x, y_min=y, x_max=x + side, y_max=y + side)
+    return Instance(instance_id=name, image_id="i", category=category, shape=Shape.BOX, box=edges, **more)  # type: ignore[arg-type]
+
+
+def polygon(name: str, ring: tuple[float, ...]) -> Instance:
+    return Instance(
+        instance_id=name, image_id="i", category="unknown", shape=Shape.POLYGON, rings=(ring,), box=ring_box(ring)
+    )
+
+
+def test_the_pairing_with_the_greatest_overlap_wins_over_the_first_come() -> None:
+    first = [box("a", 0, 0), box("b", 4, 0)]
+    second = [box("c", 3, 0), box("d", -2, 0)]
+    pairs = {(match.first, match.second) for match in match_instances(first, second, match_iou=0.3)}
+    assert pairs == {(0, 1), (1, 0)}
+
+
+@given(st.permutations(range(5)))
+def test_the_pairing_does_not_depend_on_the_order_of_marks(order: list[int]) -> None:
+    first = [box(f"a{n}", 30 * n, 0) for n in range(5)]
+    second = [box(f"b{n}", 30 * n + 1, 1) for n in order]
+    assert {(m.first, order[m.second]) for m in match_instances(first, second, match_iou=0.5)} == {
+        (n, n) for n in range(5)
+    }
+
+
+def test_polygons_are_compared_as_areas_not_as_boxes() -> None:
+    lower = polygon("a", (0, 0, 10, 10, 0, 10))
+    upper = polygon("b", (0, 0, 10, 0, 10, 10))
+    assert overlap_matrix([lower], [upper])[0, 0] == pytest.approx(0)
+    assert overlap_matrix([lower], [lower])[0, 0] == pytest.approx(1)
+    crossing = polygon("c", (0, 0, 10, 10, 10, 0, 0, 10))
+    assert 0 < overlap_matrix([crossing], [lower])[0, 0] < 1
+
+
+def test_points_match_by_distance() -> None:
+    def point(x: float) -> Instance:
+        at = Keypoint(name="point", x_px=x, y_px=0)
+        return Instance(instance_id="k", image_id="i", category="unknown", shape=Shape.KEYPOINT, keypoints=(at,))
+
+    assert match_instances([point(0)], [point(4)], match_iou=0.5)
+    assert not match_instances([point(0)], [point(40)], match_iou=0.5)
+
+
+def test_alpha_is_the_one_of_krippendorffs_worked_example() -> None:
+    # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), section A: two coders, binary data, alpha 0.095.
+    one = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0]
+    other = [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]
+    said = [(str(a), str(b)) for a, b in zip(one, other, strict=True)]
+    assert nominal_alpha(said) == pytest.approx(0.0952, abs=1e-4)
+
+
+def test_agreement_that_is_not_defined_is_null() -> None:
+    assert nominal_alpha([]) is None
+    assert nominal_alpha([("a", "a")]) is None
+    figures = measure_agreement({"i": {"p": [], "q": []}}, match_iou=0.5)["overall"]
+    assert figures["f1"] is None
+    assert figures["mean_iou"] is None
+
+
+def test_f1_counts_same_category_on_the_same_object() -> None:
+    answers = {
+        "i": {"p": [box("a", 0, 0), box("b", 50, 0)], "q": [box("c", 0, 0), box("d", 50, 0, category="unknown")]}
+    }
+    figures = measure_agreement(answers, match_iou=0.5)
+    assert figures["overall"]["matched"] == 2
+    assert figures["overall"]["f1"] == pytest.approx(0.5)
+    assert figures["categories"]["unknown"]["f1"] == pytest.approx(0)
+
+
+def test_what_all_mark_alike_is_ground_truth() -> None:
+    outcome = decide({"p": [box("a", 0, 0)], "q": [box("b", 1, 0)]}, match_iou=0.5, accept_iou=0.7)
+    (truth,) = outcome.truth
+    assert outcome.status == "agreed"
+    assert truth.decided_by is DecidedBy.AGREEMENT
+    assert truth.agreement_iou == pytest.approx(90 / 110)
+    assert not outcome.disagreements
+
+
+@pytest.mark.parametrize(
+    ("other", "kind"),
+    [
+        ([box("b", 1, 0, category="unknown")], "category"),
+        ([], "unmatched"),
+        ([box("b", 2.5, 0)], "geometry"),
+    ],
+)
+def test_what_they_do_not_settle_is_listed_and_not_truth(other: list[Instance], kind: str) -> None:
+    outcome = decide({"p": [box("a", 0, 0)], "q": other}, match_iou=0.5, accept_iou=0.7)
+    assert outcome.status == "disagreed"
+    assert not outcome.truth
+    assert [row["kind"] for row in outcome.disagreements] == [kind]
+
+
+def test_facets_go_by_majority_and_ties_cannot_tell() -> None:
+    def said(name: str, value: str) -> Instance:
+        return box(name, 0, 0, facets={"completeness": value})
+
+    three = {"p": [said("a", "finished")], "q": [said("b", "finished")], "r": [said("c", "fragment")]}
+    assert decide(three, match_iou=0.5, accept_iou=0.7).truth[0].facets == {"completeness": "finished"}
+    tie = {"p": [said("a", "finished")], "q": [said("b", "fragment")]}
+    outcome = decide(tie, match_iou=0.5, accept_iou=0.7)
+    assert outcome.truth[0].facets == {"completeness": "cannot_tell"}
+    assert outcome.disagreements[0]["kind"] == "facet"
+
+
+def test_texts_read_differently_are_not_kept() -> None:
+    both = {"p": [box("a", 0, 0, transcription="A1")], "q": [box("b", 0, 0, transcription="A7")]}
+    outcome = decide(both, match_iou=0.5, accept_iou=0.7)
+    assert outcome.truth[0].transcription is None
+    assert outcome.disagreements[0]["kind"] == "transcription"
+
+
+def test_two_empty_answers_agree() -> None:
+    assert decide({"p": [], "q": []}, match_iou=0.5, accept_iou=0.7).status == "agreed"
+
+
+def test_people_outweigh_imports_and_adjudicators_outweigh_people() -> None:
+    human, imported, judged = box("h", 0, 0), box("m", 50, 0), box("j", 90, 0)
+    both = Answers(blind={"p": [human]}, adjudicated={}, imported={"import:coco": [imported]})
+    assert [t.box for t in settle(both, PARAMS).truth] == [human.box]
+    final = settle(replace(both, adjudicated={"z": [judged]}), PARAMS)
+    assert [t.box for t in final.truth] == [judged.box]
+    assert final.disagreements[0]["instance_ids"] == ["h"]
+    assert settle(both, {**PARAMS, "single_annotator": "hold"}).status == "disagreed"
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_order_of_annotators_changes_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    answers = {
+        name: [box(f"{name}{n}", 40 * n + rng.normal(0, 1), rng.normal(0, 1)) for n in range(3)] for name in "pqr"
+    }
+    one = decide(answers, match_iou=0.5, accept_iou=0.6)
+    other = decide(dict(reversed(answers.items())), match_iou=0.5, accept_iou=0.6)
+    assert one == other

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance, ImageFilter
+
+from workbench.adapters.perceptual_hash import PerceptualHasher
+from workbench.curation.duplicates import exact_pairs, near_pairs
+from workbench.curation.splits import Placed, assign_splits, draw_split
+from workbench.domain.dataset import Split
+from workbench.domain.findings import Refused
+from workbench.domain.lineage import sha256_hex
+
+SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
+
+
+def _picture(seed: int) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8))
+    return coarse.resize((320, 240), Image.Resampling.BICUBIC)
+
+
+def _hash_all(folder: Path, pictures: dict[str, Image.Image]) -> dict[str, Any]:
+    files = []
+    for name, picture in pictures.items():
+        picture.save(folder / f"{name}.jpg", quality=90)
+        files.append((name, folder / f"{name}.jpg"))
+    return dict(PerceptualHasher(cache=folder / "cache.json")(files))
+
+
+def test_altered_copies_are_near_duplicates_and_others_are_not(tmp_path: Path) -> None:
+    base = _picture(1)
+    pictures = {
+        "base": base,
+        "darker": ImageEnhance.Brightness(base).enhance(0.85),
+        "smaller": base.resize((200, 150)),
+        "blurred": base.filter(ImageFilter.GaussianBlur(2)),
+        "turned": base.transpose(Image.Transpose.ROTATE_90),
+        "mirrored": base.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        **{f"other{n}": _picture(100 + n) for n in range(20)},
+    }
+    pairs = near_pairs(_hash_all(tmp_path, pictures), most_bits=31)
+    found = {name for pair in pairs for name in (pair.image_id, pair.other_image_id)}
+    assert found == {"base", "darker", "smaller", "blurred", "turned", "mirrored"}
+
+
+def test_hashes_are_computed_once_per_content(tmp_path: Path) -> None:
+    first = _hash_all(tmp_path, {"a": _picture(1)})
+    (tmp_path / "a.jpg").unlink()
+    again = PerceptualHasher(cache=tmp_path / "cache.json")([("a", tmp_path / "a.jpg")])
+    assert (again["a"] == first["a"]).all()
+
+
+def test_near_pairs_are_those_a_plain_comparison_finds() -> None:
+    rng = np.random.default_rng(3)
+    hashes = {f"{n:03d}": rng.integers(0, 255, (8, 32), dtype=np.uint8) for n in range(60)}
+    for n in range(0, 60, 3):
+        close = hashes[f"{n:03d}"].copy()
+        close[0, : n % 5] ^= 1
+        hashes[f"{n + 1:03d}"] = close
+    found = {(p.image_id, p.other_image_id): p.distance_bits for p in near_pairs(hashes, most_bits=31)}
+    plain = {}
+    for one, turns in hashes.items():
+        for other in hashes:
+            bits = min(int(np.unpackbits(turn ^ hashes[other][0]).sum()) for turn in turns)
+            if one != other and bits <= 31:
+                key = (min(one, other), max(one, other))
+                plain[key] = min(bits, plain.get(key, bits))
+    assert found == plain
+
+
+def test_equal_bytes_are_exact_duplicates() -> None:
+    (pair,) = exact_pairs({"b": "x", "a": "x", "c": "y"})
+    assert (pair.image_id, pair.other_image_id, pair.kind) == ("a", "b", "exact")
+
+
+def _rows(count: int, *, per_seizure: int = 3) -> list[dict[str, Any]]:
+    return [
+        {
+            "image_id": sha256_hex(str(n).encode()),
+            "seizure_id": f"s{n // per_seizure}" if n % 7 else None,
+            "item_id": None,
+        }
+        for n in range(count)
+    ]
+
+
+def _assign(rows: list[dict[str, Any]], alike: list[tuple[str, str]], frozen: dict[str, Split]) -> dict[str, Placed]:
+    return assign_splits(rows, alike, {}, shares=SHARES, salt="s", frozen=frozen)[0]
+
+
+@given(st.integers(1, 60), st.integers(0, 2**16))
+def test_no_group_straddles_splits_whatever_the_order(count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = _rows(count)
+    ids = [row["image_id"] for row in rows]
+    alike = [(ids[a], ids[b]) for a, b in rng.integers(0, count, (count // 4, 2)) if a != b]
+    placed = _assign(rows, alike, {})
+    assert all(placed[a].split == placed[b].split for a, b in alike)
+    by_seizure: dict[str, set[Split | None]] = {}
+    for row in rows:
+        if row["seizure_id"]:
+            by_seizure.setdefault(row["seizure_id"], set()).add(placed[row["image_id"]].split)
+    assert all(len(splits) == 1 for splits in by_seizure.values())
+    shuffled = [rows[n] for n in rng.permutation(count)]
+    assert _assign(shuffled, list(reversed(alike)), {}) == placed
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**16))
+def test_a_released_photograph_never_moves_as_the_collection_grows(count: int, more: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    before = _assign(_rows(count), [], {})
+    frozen = {image_id: place.split for image_id, place in before.items() if place.split}
+    rows = _rows(count + more)
+    ids = [row["image_id"] for row in rows]
+    alike = [(ids[a], ids[b]) for a, b in rng.integers(0, len(ids), (5, 2)) if a != b]
+    after = _assign(rows, alike, frozen)
+    assert all(after[image_id].split == split for image_id, split in frozen.items())
+    new = {image_id: place for image_id, place in after.items() if image_id not in frozen and place.split}
+    for one, other in alike:
+        if one in new and other in frozen:
+            assert new[one].split == frozen[other]
+
+
+def test_what_joins_two_frozen_splits_stays_out_with_a_finding() -> None:
+    rows = [{"image_id": name, "seizure_id": None, "item_id": None} for name in "abc"]
+    placed, findings = assign_splits(
+        rows, [("a", "c"), ("b", "c")], {}, shares=SHARES, salt="s", frozen={"a": Split.TRAIN, "b": Split.TEST}
+    )
+    assert placed["a"].split is Split.TRAIN
+    assert placed["b"].split is Split.TEST
+    assert placed["c"].split is None
+    assert "curation.split-conflict" in {finding.code for finding in findings}
+
+
+def test_splits_reach_the_shares_asked_for() -> None:
+    drawn = [draw_split(str(number), SHARES, salt="x") for number in range(4000)]
+    assert drawn.count(Split.TRAIN) / 4000 == pytest.approx(0.6, abs=0.03)
+    with pytest.raises(Refused, match="add up to 1"):
+        draw_split("a", {"train": 0.9, "val": 0.2, "test": 0.2}, salt="x")
