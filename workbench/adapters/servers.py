@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.adapters.servers_label_studio import credentials, label_studio_program, plan_label_studio
+from workbench.adapters.servers_label_studio import label_studio_program, plan_label_studio
 from workbench.adapters.servers_process import (
     ADDRESS,
     Child,
@@ -98,7 +98,7 @@ class Servers:
             }
         }
         if self.fiftyone:
-            found["mongod"] = {"uri": _mongo_uri(self.ports.mongo)}
+            found["mongod"] = {"uri": mongo_uri(self.ports.mongo)}
             found["fiftyone"] = {"url": f"http://{ADDRESS}:{self.ports.fiftyone}"}
         return found
 
@@ -205,7 +205,8 @@ def _record_path(layout: Layout) -> Path:
     return layout.state / "servers.json"
 
 
-def _mongo_uri(port: int) -> str:
+def mongo_uri(port: int) -> str:
+    """Return the URI of the mongod on a port of this machine."""
     return f"mongodb://{ADDRESS}:{port}/?journal=true&serverSelectionTimeoutMS=2000"
 
 
@@ -231,7 +232,7 @@ def _plan_fiftyone(layout: Layout, ports: Ports) -> Plan:
     folder = layout.state / "fiftyone"
     environment = {
         **plain_environment(folder),
-        "FIFTYONE_DATABASE_URI": _mongo_uri(ports.mongo),
+        "FIFTYONE_DATABASE_URI": mongo_uri(ports.mongo),
         "FIFTYONE_DATABASE_VALIDATION": "false",
         "FIFTYONE_DO_NOT_TRACK": "1",
         "FIFTYONE_DISABLE_SERVICES": "1",
@@ -255,9 +256,3 @@ def _answers(plan: Plan) -> bool:
         return httpx.get(f"http://{ADDRESS}:{plan.port}{path}", timeout=_ANSWER_S, trust_env=False).is_success
     except httpx.HTTPError:
         return False
-
-
-def credentials_path(layout: Layout) -> Path:
-    """Return the file that holds the e-mail, password and token of Label Studio's first user."""
-    credentials(layout)
-    return layout.state / "credentials.json"

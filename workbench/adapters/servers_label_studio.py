@@ -52,7 +52,7 @@ def plan_label_studio(layout: Layout, port: int) -> Plan:
     """Make the server's folder, database and credentials where they are missing; return how to start it."""
     program = label_studio_program()
     folder = layout.state / "label-studio"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     layout.intake.mkdir(parents=True, exist_ok=True)  # Label Studio refuses a document root that is not there
     if not (folder / _DATABASE).exists():
         partial = folder / f"{_DATABASE}.partial"

@@ -61,7 +61,7 @@ def plain_environment(home: Path) -> dict[str, str]:
 
 def spawn(plan: Plan) -> Child:
     """Start a server in a session of its own; the kernel ends it when this process ends, however that ends."""
-    plan.folder.mkdir(parents=True, exist_ok=True)
+    plan.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # databases are nobody else's to read
     plan.log.parent.mkdir(parents=True, exist_ok=True)
     with plan.log.open("ab") as log:
         process = subprocess.Popen(

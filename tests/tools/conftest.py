@@ -1,0 +1,70 @@
+"""The real servers, each started once for the tests that need it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from workbench.adapters import servers, servers_label_studio, servers_process
+from workbench.layout import Layout
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class RunningLabelStudio:
+    """A Label Studio that answers; ``layout`` is its workspace, with the template's parameters and label configs."""
+
+    url: str
+    email: str
+    password: str
+    token: str
+    media_root: Path
+    layout: Layout
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLabelStudio]:
+    layout = _make_workspace(tmp_path_factory.mktemp("label-studio") / "workspace")
+    with servers.running(layout, ports=servers.Ports.free(), fiftyone=False) as up:
+        known = servers_label_studio.credentials(layout)
+        yield RunningLabelStudio(
+            url=up.addresses["label_studio"]["url"],
+            email=known["email"],
+            password=known["password"],
+            token=known["token"],
+            media_root=layout.intake,
+            layout=layout,
+        )
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URI of a real, empty database."""
+    layout = Layout(tmp_path_factory.mktemp("mongod"))
+    port = servers.Ports.free().mongo
+    child = servers_process.spawn(servers.plan_mongod(layout, port))
+    try:
+        servers_process.wait_until(child, lambda: True, deadline=time.monotonic() + 60)
+        yield servers.mongo_uri(port)
+    finally:
+        servers_process.stop([child])
+
+
+@pytest.fixture
+def bare_workspace(tmp_path: Path) -> Layout:
+    """Return a workspace without git and DVC: enough for the servers."""
+    return _make_workspace(tmp_path / "workspace")
+
+
+def _make_workspace(root: Path) -> Layout:
+    root.mkdir(parents=True)
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(REPOSITORY / name, root / name)
+    shutil.copytree(REPOSITORY / "label_configs", root / "label_configs")
+    return Layout(root)
