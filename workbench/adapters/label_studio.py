@@ -32,7 +32,7 @@ class LabelStudioServer:
         """Name the server and the access token of the user to act as; nothing is asked yet."""
         from label_studio_sdk import LabelStudio
 
-        self._url = url
+        self.url = url
         with self._asked():
             self._client = LabelStudio(base_url=url, api_key=token, timeout=timeout_s, max_retries=0)
 
@@ -118,6 +118,14 @@ class LabelStudioServer:
                 annotation["completed_by"] = emails.get(int(number or 0), f"user-{number}")
         return tasks
 
+    def answer(self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float) -> int:
+        """Submit an answer to a task as this token's user; return its number on the server."""
+        with self._asked():
+            made = self._client.annotations.create(
+                id=task_id, result=[dict(result) for result in results], lead_time=lead_time_s
+            )
+        return int(made.id)
+
     def ensure_labeller(self, email: str, password: str) -> str:
         """Return the access token of a user, made if there is none: for demonstrations and tests.
 
@@ -129,7 +137,7 @@ class LabelStudioServer:
         """
         import httpx
 
-        with self._asked(), httpx.Client(base_url=self._url, timeout=TIMEOUT_S, follow_redirects=True) as browser:
+        with self._asked(), httpx.Client(base_url=self.url, timeout=TIMEOUT_S, follow_redirects=True) as browser:
             if email not in {user.email for user in self._client.users.list()}:
                 # The SDK has no call for the invitation; its wrapper knows how this token is sent.
                 answer = browser.get("/api/invite", headers=self._client._client_wrapper.get_headers())  # noqa: SLF001 -- see above
@@ -152,14 +160,14 @@ class LabelStudioServer:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise busy(
                 "labelling.server-away",
-                f"Label Studio at {self._url}",
+                f"Label Studio at {self.url}",
                 f"does not answer ({type(error).__name__}).",
                 "Start it with `workbench up`, then repeat the command.",
             ) from error
         except ApiError as error:
-            _say(self._url, error.status_code or 0, _reason(error.body), error)
+            _say(self.url, error.status_code or 0, _reason(error.body), error)
         except httpx.HTTPStatusError as error:
-            _say(self._url, error.response.status_code, error.response.text, error)
+            _say(self.url, error.response.status_code, error.response.text, error)
 
 
 def _say(url: str, status: int, body: str, cause: Exception) -> None:

@@ -10,10 +10,9 @@ from pathlib import Path
 from workbench.adapters.label_studio import LabelStudioServer
 from workbench.cli.wiring import Workspace
 from workbench.domain.findings import busy, refused
-from workbench.ports import Labeller
 
 
-def connect(workspace: Workspace) -> tuple[Labeller, Path]:
+def connect(workspace: Workspace) -> tuple[LabelStudioServer, Path]:
     """Return the Label Studio that `workbench up` started, and the folder it serves photographs from.
 
     WORKBENCH_LABEL_STUDIO_URL, _TOKEN and _MEDIA_ROOT name a server that somebody else runs.

@@ -109,10 +109,8 @@ class Page:
             Shape.POLYGON: 'strokeWidth="2" pointSize="small"',
             Shape.KEYPOINT: 'strokeWidth="2"',
         }[shape]
-        lines = [
-            f'          <Filter name="filter_{name}" toName="{name}" minlength="0"'
-            f" placeholder={quoteattr(self.word(_WORDS['filter']))}/>"
-        ]
+        hint = quoteattr(self.word(_WORDS["filter"]))
+        lines = [f'          <Filter name="filter_{name}" toName="{name}" minlength="0" placeholder={hint}/>']
         lines.append(f'          <{tag} name="{name}" toName="{IMAGE_NAME}" showInline="true" {extra}>')
         lines += [f"            {self.label(code, hotkeys=shape is Shape.BOX)}" for code in codes]
         lines.append(f"          </{tag}>")
