@@ -114,6 +114,7 @@ def _assert_confined(url: str, copy: Path, layout: Layout) -> None:
     twice = httpx.get(f"{url}/media?filepath={copy}&filepath=/etc/passwd")
     assert twice.status_code == 403
     assert httpx.get(f"{url}/%6dedia", params={"filepath": "/etc/passwd"}).status_code == 403
+    assert "default-src 'self'" in httpx.get(url).headers["content-security-policy"]
     assert httpx.get(url, headers={"Host": "elsewhere.test"}).status_code == 403
 
 

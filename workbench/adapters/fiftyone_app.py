@@ -2,6 +2,7 @@
 
 FiftyOne's ``/media`` route serves any file this user can read to anything that can reach the port. Here a request for
 a file outside the data folder, or one that names another host (DNS rebinding), is refused before FiftyOne sees it.
+The app's pages also ask others for fonts and usage figures; a content security policy keeps the browser from it.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _FORBIDDEN = 403
 
+#: Everything from this server alone; FiftyOne's pages run inline scripts, WebAssembly and workers from blobs.
+_POLICY = (b"content-security-policy", b"default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:")
+
 
 def confined(app: Asgi, folder: Path, hosts: frozenset[str]) -> Asgi:
-    """Return the app, but with files outside the folder and requests to other host names refused (403)."""
+    """Return the app, but with files outside the folder and requests to other host names refused (403), and a policy sent."""
     allowed = folder.resolve()
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -32,7 +36,13 @@ def confined(app: Asgi, folder: Path, hosts: frozenset[str]) -> Asgi:
             await send({"type": "http.response.start", "status": _FORBIDDEN, "headers": headers})
             await send({"type": "http.response.body", "body": b"Outside the workspace's data folder."})
             return
-        await app(scope, receive, send)
+
+        async def send_with_policy(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), _POLICY]
+            await send(message)
+
+        await app(scope, receive, send_with_policy)
 
     return serve
 
