@@ -21,6 +21,8 @@ import pytest
 from PIL import Image
 
 from workbench.adapters import servers, servers_process
+from workbench.cli.label_studio import connect
+from workbench.cli.wiring import Workspace
 from workbench.domain.findings import Busy, Refused
 from workbench.layout import Layout
 
@@ -176,3 +178,20 @@ def test_a_leftover_is_ended_but_never_a_stranger_that_has_its_number() -> None:
             assert not psutil.pid_exists(stranger.pid)
         finally:
             stranger.kill()
+
+
+def test_commands_reach_label_studio_and_it_serves_photographs_of_the_intake_only(label_studio: Any) -> None:
+    layout = label_studio.layout
+    copy = layout.intake / "c1" / "images" / "copy.png"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8)).save(copy)
+    (layout.data / "secret.txt").write_text("not for labellers", encoding="utf-8")
+    server, media_root = connect(Workspace(layout=layout))
+    project = server.ensure_project("media", label_config="<View></View>", instructions="", overlap=1)
+    server.ensure_media(project, [media_root / "c1"])
+    headers = {"Authorization": f"Token {label_studio.token}"}
+    with httpx.Client(base_url=label_studio.url, headers=headers) as browser:
+        served = browser.get("/data/local-files/", params={"d": "c1/images/copy.png"})
+        assert served.content == copy.read_bytes()
+        for outside in ("../secret.txt", str(layout.params), "c1/../../secret.txt"):
+            assert browser.get("/data/local-files/", params={"d": outside}).status_code in {403, 404}, outside

@@ -10,7 +10,7 @@ import typer
 
 from workbench import tables
 from workbench.adapters import dvc
-from workbench.adjudication.stage import read_answers, run_adjudication, settle
+from workbench.adjudication.stage import check_params, read_answers, run_adjudication, settle_photograph
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -29,7 +29,8 @@ def adjudication(*, workspace: Workspace, stage: StageOption = False, dry_run: D
     """Match the annotators' answers, measure agreement, make ground truth where they agree, list where not."""
     layout, params = workspace.layout, workspace.section("adjudication")
     if dry_run:
-        outcomes = Counter(settle(of, params).status for of in read_answers(layout).values())
+        check_params(params)
+        outcomes = Counter(settle_photograph(of, params).status for of in read_answers(layout).values())
         told = ", ".join(f"{count} {status}" for status, count in sorted(outcomes.items()))
         return Report(summary=f"Would settle {outcomes.total()} photographs: {told}.", data=dict(outcomes))
     if stage:

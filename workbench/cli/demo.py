@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -89,7 +90,7 @@ class _Walk:
 
         """
         self.step += 1
-        self.show.print(f"[bold cyan]{self.step:2d}[/bold cyan] workbench {' '.join(arguments)}")
+        self.show.print(f"[bold cyan]{self.step:2d}[/bold cyan] workbench {shlex.join(arguments)}", soft_wrap=True)
         began = time.monotonic()
         with self.show.status("working ..."):
             done = _workbench(self.root, arguments)

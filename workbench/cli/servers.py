@@ -46,14 +46,13 @@ def up(
     with workspace.exclusive("servers"), _told_to_stop() as told:
         try:
             with servers.running(workspace.layout, ports=ports, fiftyone=not no_fiftyone, ready_s=_READY_S) as up_now:
-                addresses = up_now.addresses
-                _print_addresses(say, workspace, addresses)
+                _print_addresses(say, workspace, up_now.addresses)
                 while not told.wait(_LOOK_EVERY_S):
                     for name in up_now.revive(ready_s=_READY_S):
                         say.print(f"{name} had ended and was started again.")
         except KeyboardInterrupt:
-            addresses = {}
-    return Report(summary="The servers are stopped.", data={"servers": addresses})
+            pass  # asked to stop: by now they are
+    return Report(summary="The servers are stopped.")
 
 
 def _print_addresses(say: Console, workspace: Workspace, addresses: dict[str, dict[str, str]]) -> None:
@@ -67,9 +66,9 @@ def _print_addresses(say: Console, workspace: Workspace, addresses: dict[str, di
 
 @contextmanager
 def _told_to_stop() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C or SIGTERM sets; while servers still start, they interrupt instead.
+    """Yield an event that Ctrl-C, SIGTERM or a closed terminal sets, interrupting what is being done.
 
-    Once set, further signals are ignored, so that a second Ctrl-C cannot leave a server behind.
+    Once set, further signals are ignored, so that a second Ctrl-C cannot cut the stopping short.
     """
     told = threading.Event()
 

@@ -14,8 +14,8 @@ from workbench.domain.annotation import Instance, Shape
 from workbench.domain.geometry import Box, ring_box
 
 #: Share of instances a simulated labeller overlooks, and share it names differently.
-_OVERLOOKED_FRAC = 0.04
-_CONFUSED_FRAC = 0.06
+_OVERLOOKED_FRAC = 0.02
+_CONFUSED_FRAC = 0.03
 
 #: What a simulated labeller mistakes an object for when unsure.
 _MISTAKEN_FOR = "unknown"
