@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from workbench.adjudication.matching import match_instances
+from workbench.adjudication.matching import match_instances, overlap_matrix
 from workbench.domain.annotation import DecidedBy, Instance
 from workbench.domain.lineage import sha256_hex
 
@@ -75,8 +75,7 @@ def _clusters(answers: Mapping[str, Sequence[Instance]], match_iou: float) -> li
                 continue
             cluster = clusters[matched[number].first]
             for other, mark in cluster.members.items():
-                pair = match_instances([mark], [instance], match_iou=match_iou)
-                cluster.ious[other, name] = pair[0].iou if pair else 0.0
+                cluster.ious[other, name] = float(overlap_matrix([mark], [instance])[0, 0])
             cluster.members[name] = instance
     return clusters
 

@@ -11,7 +11,7 @@ from typing import Any
 from workbench.adjudication.agreement import measure_agreement
 from workbench.adjudication.consensus import Outcome, decide, keep_all
 from workbench.domain.annotation import DecidedBy, Instance, Pass
-from workbench.domain.findings import refused
+from workbench.domain.findings import Refused, refused
 from workbench.domain.lineage import canonical_json, require_activity
 from workbench.layout import Layout
 from workbench.tables import (
@@ -31,10 +31,13 @@ ACTIVITY = "adjudication/1"
 #: What `single_annotator` may say in params.yaml.
 _SINGLE = ("accept", "hold")
 
+#: What a photograph's status may be, the most settled first; the least settled of its projects is the photograph's.
+_STATUSES = ("adjudicated", "agreed", "imported", "single", "disagreed")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What people said about one photograph: by annotator, one set for each kind of pass."""
+    """What people said about one photograph in one project: by annotator, for each kind of pass, in order of time."""
 
     blind: dict[str, list[Instance]]
     adjudicated: dict[str, list[Instance]]
@@ -50,25 +53,25 @@ def run_adjudication(layout: Layout, params: Mapping[str, Any]) -> dict[str, Any
         ``workspace.input-missing``, ``workspace.activity-version`` or ``workspace.params-invalid``.
 
     """
-    require_activity(params, ACTIVITY, section="adjudication")
-    if params["single_annotator"] not in _SINGLE:
-        raise refused(
-            "workspace.params-invalid",
-            "params.yaml adjudication.single_annotator",
-            f"is {params['single_annotator']!r}.",
-            "Set it to accept or hold.",
-        )
+    check_params(params)
     answers = read_answers(layout)
     truth, dissent, labelled = [], [], []
     for image_id in sorted(answers):
         of = answers[image_id]
-        outcome = settle(of, params)
+        outcome = settle_photograph(of, params)
         truth += [instance_row(instance) for instance in outcome.truth]
         dissent += [{"image_id": image_id, **row} for row in outcome.disagreements]
-        people = len(of.blind) or len(of.adjudicated)
-        labelled.append({"image_id": image_id, "annotators": people, "status": outcome.status})
+        people = {name for given in of.values() for name in given.blind}
+        people = people or {name for given in of.values() for name in given.adjudicated}
+        labelled.append({"image_id": image_id, "annotators": len(people), "status": outcome.status})
     measured = measure_agreement(
-        {image_id: of.blind for image_id, of in answers.items() if len(of.blind) > 1}, match_iou=params["match_iou"]
+        {
+            f"{image_id}/{project}": given.blind
+            for image_id, of in answers.items()
+            for project, given in of.items()
+            if len(given.blind) > 1
+        },
+        match_iou=params["match_iou"],
     )
     target = layout.adjudication
     write_table(target / "instances.parquet", INSTANCES, sorted(truth, key=lambda row: row["instance_id"]))
@@ -78,14 +81,52 @@ def run_adjudication(layout: Layout, params: Mapping[str, Any]) -> dict[str, Any
     return measured
 
 
-def settle(of: Answers, params: Mapping[str, Any]) -> Outcome:
-    """Return the outcome for one photograph; who decided later outweighs who answered first.
+def check_params(params: Mapping[str, Any]) -> None:
+    """Refuse parameters that cannot be used.
 
-    An adjudicator's answer is the truth, and what it overrules stays as dissent. Then come people's blind answers;
+    Raises
+    ------
+    Refused
+        ``workspace.activity-version`` or ``workspace.params-invalid``.
+
+    """
+    require_activity(params, ACTIVITY, section="adjudication")
+    for name in ("match_iou", "accept_iou"):
+        value = params.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+            raise _bad_param(name, value, "Set it to an overlap above 0, at most 1.")
+    if params.get("single_annotator") not in _SINGLE:
+        raise _bad_param("single_annotator", params.get("single_annotator"), "Set it to accept or hold.")
+
+
+def _bad_param(name: str, value: object, remedy: str) -> Refused:
+    return refused("workspace.params-invalid", f"params.yaml adjudication.{name}", f"is {value!r}.", remedy)
+
+
+def settle_photograph(projects: Mapping[str, Answers], params: Mapping[str, Any]) -> Outcome:
+    """Return the outcome for one photograph over all projects it was answered in.
+
+    Projects ask about different things, so answers are only compared within one; ground truth is what all of them
+    settle, and the status is that of the least settled. Imported labels count only where nobody answered at all.
+    """
+    answered = [projects[name] for name in sorted(projects) if projects[name].blind or projects[name].adjudicated]
+    # The same photograph may have been labelled elsewhere more than once: the first source in order counts.
+    outcomes = [settle(of, params) for of in answered or [projects[min(projects)]]]
+    return Outcome(
+        status=max((outcome.status for outcome in outcomes), key=_STATUSES.index),
+        truth=[instance for outcome in outcomes for instance in outcome.truth],
+        disagreements=[row for outcome in outcomes for row in outcome.disagreements],
+    )
+
+
+def settle(of: Answers, params: Mapping[str, Any]) -> Outcome:
+    """Return the outcome for one photograph in one project; who decided later outweighs who answered first.
+
+    The latest adjudicator's answer is the truth, and what it overrules stays as dissent. Then come people's blind answers;
     imported labels count only where nobody answered.
     """
     if of.adjudicated:
-        name = max(of.adjudicated)
+        name = list(of.adjudicated)[-1]
         truth = keep_all(of.adjudicated[name], DecidedBy.ADJUDICATION)
         overruled = sorted(item.instance_id for answer in of.blind.values() for item in answer)
         dissent = {"kind": "dissent", "instance_ids": overruled, "detail": "An adjudicator decided about these."}
@@ -99,13 +140,12 @@ def settle(of: Answers, params: Mapping[str, Any]) -> Outcome:
         ids = sorted(item.instance_id for item in answer)
         held = {"kind": "single", "instance_ids": ids, "detail": "Only one person answered so far."}
         return Outcome(status="disagreed", disagreements=[held])
-    # The same photograph may have been labelled elsewhere more than once: the first source in order counts.
     first = min(of.imported)
     return Outcome(status="imported", truth=keep_all(of.imported[first], DecidedBy.IMPORTED))
 
 
-def read_answers(layout: Layout) -> dict[str, Answers]:
-    """Return every photograph's answers from all snapshots, whatever order they lie in.
+def read_answers(layout: Layout) -> dict[str, dict[str, Answers]]:
+    """Return every photograph's answers by project, from all snapshots, whatever order they lie in.
 
     Raises
     ------
@@ -121,7 +161,7 @@ def read_answers(layout: Layout) -> dict[str, Answers]:
             "holds no answers.",
             "Run `workbench labelling pull`, or `workbench labelling import` for existing labels.",
         )
-    found: dict[str, Answers] = {}
+    found: dict[str, dict[str, Answers]] = {}
     for folder in snapshots:
         annotations = read_rows(folder / "annotations.parquet", ANNOTATIONS)
         instances: dict[str, list[Instance]] = {row["annotation_id"]: [] for row in annotations}
@@ -135,10 +175,12 @@ def read_answers(layout: Layout) -> dict[str, Answers]:
                 )
             instances[row["annotation_id"]].append(row_instance(row))
         for row in sorted(annotations, key=lambda row: (row["submitted_at"] or "", row["annotation_id"])):
-            of = found.setdefault(row["image_id"], Answers(blind={}, adjudicated={}, imported={}))
+            projects = found.setdefault(row["image_id"], {})
+            of = projects.setdefault(row["project"], Answers(blind={}, adjudicated={}, imported={}))
             kind = {Pass.ADJUDICATION: of.adjudicated, Pass.IMPORTED: of.imported}.get(Pass(row["pass_"]), of.blind)
             given = sorted(instances[row["annotation_id"]], key=lambda item: item.instance_id)
             # Someone's later answer to the same photograph supersedes the earlier one; both stay in the snapshot.
+            kind.pop(row["annotator"], None)
             kind[row["annotator"]] = given
     return found
 

@@ -72,7 +72,7 @@ class SigningKey:
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Write a file that only its owner can read; it appears whole or not at all, and durably."""
+    """Write a file that only its owner can read; it appears whole or not at all, and survives a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
@@ -82,6 +82,16 @@ def write_secret(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a rename alone may be forgotten in a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _public_key(public_pem: str) -> Ed25519PublicKey:

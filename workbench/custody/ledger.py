@@ -17,8 +17,8 @@ from typing import Any
 
 import rfc8785
 
-from workbench.custody.keys import Checkpoint, SigningKey, read_checkpoint
-from workbench.custody.merkle import inclusion_proof, leaf_hash, root_hash
+from workbench.custody.keys import Checkpoint, SigningKey, read_checkpoint, write_secret
+from workbench.custody.merkle import inclusion_proofs, leaf_hash, root_hash, roots_at
 from workbench.domain.findings import Finding, refused
 
 _SCHEMA = """
@@ -97,9 +97,24 @@ class Ledger:
 
     @classmethod
     def open(cls, custody: Path) -> Ledger:
-        """Return the ledger of a custody folder; database and signing key are made where there are none."""
+        """Return the ledger of a custody folder; database and signing key are made where there are none.
+
+        Raises
+        ------
+        Refused
+            ``custody.key-missing`` if there is a ledger but its key is gone: a new key would sign as somebody else.
+
+        """
         custody.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ledger = cls(custody, SigningKey.read_or_make(custody / "keys" / "ledger.pem"))
+        key = custody / "keys" / "ledger.pem"
+        if not key.is_file() and any((custody / "checkpoints").glob("*.txt")):
+            raise refused(
+                "custody.key-missing",
+                key,
+                "is gone, but the ledger has entries.",
+                "Restore custody/keys from a backup.",
+            )
+        ledger = cls(custody, SigningKey.read_or_make(key))
         with closing(ledger._connect()) as database:
             database.executescript(_SCHEMA)
         return ledger
@@ -154,16 +169,19 @@ class Ledger:
 
     def _keep_outside(self, checkpoint: Checkpoint) -> None:
         """Keep the note as a file too, so that a shortened database is noticed."""
-        folder = self._custody / "checkpoints"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{checkpoint.size:012d}.txt"
+        path = self._custody / "checkpoints" / f"{checkpoint.size:012d}.txt"
         if not path.exists():
-            path.write_text(checkpoint.note, encoding="utf-8")
+            # Whole or not at all: a note cut short by a kill would look like a forged one.
+            write_secret(path, checkpoint.note.encode())
 
-    def has(self, once: str) -> bool:
-        """Say whether an event with this ``once`` key was entered."""
+    def find(self, once: str) -> Entry | None:
+        """Return the entry of the event with this ``once`` key, None if it was not entered."""
         with closing(self._connect()) as database:
-            return database.execute("SELECT 1 FROM once WHERE key = ?", (once,)).fetchone() is not None
+            row = database.execute(
+                "SELECT e.seq, e.body, e.leaf, e.chain FROM once o JOIN entry e ON e.seq = o.seq WHERE o.key = ?",
+                (once,),
+            ).fetchone()
+        return row and Entry(seq=row[0], body=row[1], leaf=row[2], chain=row[3])
 
     def entries(self) -> list[Entry]:
         """Return all entries, oldest first."""
@@ -200,16 +218,16 @@ class Ledger:
 
 def prove_all(entries: Sequence[Entry], seqs: Iterable[int]) -> list[InclusionProof]:
     """Return the inclusion proof of each of several entries in the tree over all of them."""
-    leaves = [entry.leaf for entry in entries]
-    proofs = []
-    for seq in seqs:
+    leaves, wanted = [entry.leaf for entry in entries], list(seqs)
+    for seq in wanted:
         if not 0 <= seq < len(leaves):
             raise refused(
                 "custody.entry-missing", f"entry {seq}", "is not in the ledger.", "See `workbench ledger show`."
             )
-        path = tuple(inclusion_proof(leaves, seq))
-        proofs.append(InclusionProof(index=seq, size=len(leaves), leaf=leaves[seq], path=path))
-    return proofs
+    return [
+        InclusionProof(index=seq, size=len(leaves), leaf=leaves[seq], path=tuple(path))
+        for seq, path in zip(wanted, inclusion_proofs(leaves, wanted), strict=True)
+    ]
 
 
 def audit(entries: Sequence[Entry], notes: Iterable[str], public_pem: str) -> Iterator[Finding]:
@@ -222,21 +240,17 @@ def audit(entries: Sequence[Entry], notes: Iterable[str], public_pem: str) -> It
         if entry.seq != position or entry.leaf != leaf or entry.chain != chain:
             yield _altered(f"ledger entry {entry.seq}", "is not what was entered.")
             return
-    roots: dict[int, bytes] = {}
-    checked = 0
-    for note in notes:
-        checkpoint = read_checkpoint(note, public_pem)
-        checked += 1
+    checked = [read_checkpoint(note, public_pem) for note in notes]
+    roots = roots_at(leaves, (checkpoint.size for checkpoint in checked if checkpoint is not None))
+    for checkpoint in checked:
         if checkpoint is None:
             yield _altered("a ledger checkpoint", "does not carry the ledger's signature.")
         elif checkpoint.size > len(leaves):
             yield _altered(
                 "the ledger", f"has {len(leaves)} entries, but a checkpoint was signed over {checkpoint.size}."
             )
-        else:
-            root = roots.setdefault(checkpoint.size, root_hash(leaves[: checkpoint.size]))
-            if root != checkpoint.root:
-                yield _altered(f"the ledger's first {checkpoint.size} entries", "are not those a checkpoint signed.")
+        elif roots[checkpoint.size] != checkpoint.root:
+            yield _altered(f"the ledger's first {checkpoint.size} entries", "are not those a checkpoint signed.")
     if leaves and not checked:
         yield _altered("the ledger", "has entries but no checkpoint.")
 

@@ -7,7 +7,7 @@ tests that compute the tree a second way.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def leaf_hash(body: bytes) -> bytes:
@@ -33,8 +33,34 @@ def root_hash(leaves: Sequence[bytes]) -> bytes:
     return level[0]
 
 
-def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """Return the audit path of a leaf, lowest sibling first (section 2.1.3.1).
+def roots_at(leaves: Sequence[bytes], sizes: Iterable[int]) -> dict[int, bytes]:
+    """Return the root over the first n leaves for each n asked for, in one pass over the leaves.
+
+    The peaks are the roots of the complete subtrees that a binary counter of the leaves would show; folded from the
+    right they give the root (the same tree as `root_hash`). Sizes beyond the leaves are left out.
+    """
+    wanted = set(sizes)
+    roots: dict[int, bytes] = {}
+    peaks: list[bytes] = []
+    if 0 in wanted:
+        roots[0] = root_hash([])
+    for count, leaf in enumerate(leaves, start=1):
+        node, carry = leaf, count
+        while carry % 2 == 0:
+            node, carry = _node_hash(peaks.pop(), node), carry // 2
+        peaks.append(node)
+        if count in wanted:
+            root = peaks[-1]
+            for peak in reversed(peaks[:-1]):
+                root = _node_hash(peak, root)
+            roots[count] = root
+    return roots
+
+
+def inclusion_proofs(leaves: Sequence[bytes], indexes: Iterable[int]) -> list[list[bytes]]:
+    """Return the audit path of each of several leaves, lowest sibling first (section 2.1.3.1).
+
+    The tree's levels are made once, so n proofs cost about as much as one.
 
     Raises
     ------
@@ -42,17 +68,23 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
         If there is no such leaf.
 
     """
-    if not 0 <= index < len(leaves):
-        raise IndexError(f"leaf {index} of a tree of {len(leaves)}")
-    path, level, position = [], list(leaves), index
-    while len(level) > 1:
-        sibling = position ^ 1
-        if sibling < len(level):
-            path.append(level[sibling])
+    levels = [list(leaves)]
+    while len(levels[-1]) > 1:
+        level = levels[-1]
         pairs = [_node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
-        level = pairs + level[len(pairs) * 2 :]
-        position //= 2
-    return path
+        levels.append(pairs + level[len(pairs) * 2 :])
+    paths = []
+    for index in indexes:
+        if not 0 <= index < len(leaves):
+            raise IndexError(f"leaf {index} of a tree of {len(leaves)}")
+        siblings = [(level, (index >> height) ^ 1) for height, level in enumerate(levels[:-1])]
+        paths.append([level[sibling] for level, sibling in siblings if sibling < len(level)])
+    return paths
+
+
+def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """Return the audit path of one leaf, as `inclusion_proofs` does of several."""
+    return inclusion_proofs(leaves, [index])[0]
 
 
 def proves_inclusion(*, leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:

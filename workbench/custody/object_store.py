@@ -21,13 +21,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from workbench.custody.keys import write_secret
+from workbench.custody.keys import sync_folder, write_secret
 from workbench.domain.findings import WorkbenchError, refused
 
 _FRAME_BYTES = 1 << 20
 _TAG_BYTES = 16
 _KEY_BYTES = 32
 _PREFIX_BYTES = 8
+_TOKEN_BYTES = 16
 _MAGIC = b"WBS1"
 
 
@@ -53,7 +54,7 @@ class SealedStore:
         aside.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = aside / secrets.token_hex(16)
         # The object's name is its hash, which is known only at the end: a random id binds the frames until then.
-        prefix, token = secrets.token_bytes(_PREFIX_BYTES), secrets.token_bytes(16)
+        prefix, token = secrets.token_bytes(_PREFIX_BYTES), secrets.token_bytes(_TOKEN_BYTES)
         cipher = AESGCM(self._key(partner_id, contribution_id))
         digest, size = hashlib.sha256(), 0
         with part.open("xb") as sealed:
@@ -85,9 +86,9 @@ class SealedStore:
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             item.part.chmod(0o444)
             os.replace(item.part, place)
-            folders |= {place.parent, place.parent.parent}
+            folders |= {place.parent, place.parent.parent, self._objects}
         for folder in sorted(folders):
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def discard_leftovers(self) -> int:
         """Remove what an interrupted run left aside; return how many files. Call only under the custody lock."""
@@ -109,9 +110,22 @@ class SealedStore:
             ``custody.object-missing``, ``custody.object-altered`` or ``custody.key-missing``.
 
         """
-        place = self._place(contribution_id, object_id)
+        return b"".join(self._verified(contribution_id, object_id))
+
+    def check(self, contribution_id: str, object_id: str) -> None:
+        """Unseal and hash an object, a frame at a time; raises as `read` does if it is not what was received."""
+        for _ in self._verified(contribution_id, object_id):
+            pass
+
+    def _verified(self, contribution_id: str, object_id: str) -> Iterator[bytes]:
+        """Yield an object's frames; only at the end is it known that they are the object."""
+        cipher = AESGCM(self._unwrap(contribution_id))
+        digest = hashlib.sha256()
         try:
-            sealed = place.read_bytes()
+            with self._place(contribution_id, object_id).open("rb") as sealed:
+                for frame in _frames(cipher, sealed):
+                    digest.update(frame)
+                    yield frame
         except FileNotFoundError as error:
             raise refused(
                 "custody.object-missing",
@@ -119,14 +133,11 @@ class SealedStore:
                 "is not in the store.",
                 "Restore custody/objects from a backup.",
             ) from error
-        cipher = AESGCM(self._unwrap(contribution_id))
-        try:
-            data = b"".join(_frames(cipher, sealed))
-        except (InvalidTag, ValueError) as error:
+        except (InvalidTag, ValueError, OSError) as error:
+            # An object that the disk cannot read back is no longer what was received either.
             raise _altered(object_id) from error
-        if hashlib.sha256(data).hexdigest() != object_id:
+        if digest.hexdigest() != object_id:
             raise _altered(object_id)
-        return data
 
     def listed(self) -> list[tuple[str, str]]:
         """Return (contribution_id, object_id) of every object, sorted."""
@@ -166,17 +177,21 @@ def _bound(prefix: bytes, token: bytes, number: int, *, last: bool) -> tuple[byt
     return prefix + number.to_bytes(4, "big"), token + number.to_bytes(8, "big") + bytes([last])
 
 
-def _frames(cipher: AESGCM, sealed: bytes) -> Iterator[bytes]:
+def _frames(cipher: AESGCM, sealed: BinaryIO) -> Iterator[bytes]:
     """Yield the plain frames of a sealed object."""
-    head = len(_MAGIC) + _PREFIX_BYTES + 16
-    if sealed[: len(_MAGIC)] != _MAGIC or len(sealed) < head + _TAG_BYTES:
+    head = sealed.read(len(_MAGIC) + _PREFIX_BYTES + _TOKEN_BYTES)
+    if not head.startswith(_MAGIC):
         raise ValueError("not a sealed object")
-    prefix, token = sealed[len(_MAGIC) : len(_MAGIC) + _PREFIX_BYTES], sealed[head - 16 : head]
-    step = _FRAME_BYTES + _TAG_BYTES
-    starts = range(head, len(sealed), step)
-    for number, start in enumerate(starts):
-        nonce, bound = _bound(prefix, token, number, last=number == len(starts) - 1)
-        yield cipher.decrypt(nonce, sealed[start : start + step], bound)
+    prefix, token = head[len(_MAGIC) : -_TOKEN_BYTES], head[-_TOKEN_BYTES:]
+    frame = sealed.read(_FRAME_BYTES + _TAG_BYTES)
+    number = 0
+    while True:
+        following = sealed.read(_FRAME_BYTES + _TAG_BYTES)
+        nonce, bound = _bound(prefix, token, number, last=not following)
+        yield cipher.decrypt(nonce, frame, bound)
+        if not following:
+            return
+        frame, number = following, number + 1
 
 
 def _altered(object_id: str) -> WorkbenchError:
@@ -196,13 +211,5 @@ def _sync_filesystem(folder: Path) -> None:
         if libc.syncfs(descriptor) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), str(folder))
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
