@@ -25,12 +25,14 @@ class Tally:
     second: int = 0
     ious: list[float] = field(default_factory=list)
     said: list[tuple[str, str]] = field(default_factory=list)
+    both: list[tuple[str, str]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures; a figure that is not defined is null.
 
-        ``f1`` counts an object as found when both annotators marked it with the same category; ``alpha_category`` is
-        Krippendorff's nominal alpha (Krippendorff, Content Analysis, 4th ed., chapter 12) over all objects marked.
+        ``f1`` counts an object as found when both annotators marked it with the same category, so it counts misses.
+        ``alpha_category`` is Krippendorff's nominal alpha (Krippendorff, Content Analysis, 4th ed., chapter 12) of the
+        categories given to the objects that both marked; of one category, of whether they were called so.
         """
         total = self.first + self.second
         same = sum(a == b for a, b in self.said)
@@ -40,7 +42,7 @@ class Tally:
             "matched": self.matched,
             "f1": 2 * same / total if total else None,
             "mean_iou": float(np.mean(self.ious)) if self.ious else None,
-            "alpha_category": nominal_alpha(self.said),
+            "alpha_category": nominal_alpha(self.both),
         }
 
 
@@ -68,32 +70,42 @@ def measure_agreement(answers: Mapping[str, Mapping[str, Sequence[Instance]]], *
     Parameters
     ----------
     answers
-        For each image_id the instances of each annotator.
+        For each photograph (in one project) the instances of each annotator.
     match_iou
         From this overlap on, two instances show the same object.
 
     """
     overall, pairs = Tally(), dict[tuple[str, str], Tally]()
     categories: dict[str, Tally] = {}
-    for image_id in sorted(answers):
-        for one, other in _pairs_of(sorted(answers[image_id])):
-            first, second = answers[image_id][one], answers[image_id][other]
+    both: list[tuple[str, str]] = []
+    for key in sorted(answers):
+        for one, other in _pairs_of(sorted(answers[key])):
+            first, second = answers[key][one], answers[key][other]
             said, ious = _said(first, second, match_iou)
+            both += said[: len(ious)]
             for tally in (overall, pairs.setdefault((one, other), Tally())):
                 _count(tally, first, second, said, ious)
             for code in {instance.category for instance in (*first, *second)}:
                 of = categories.setdefault(code, Tally())
                 here = [pair for pair in said if code in pair]
                 shared = [iou for pair, iou in zip(said, ious, strict=False) if code in pair]
-                count_first = [instance for instance in first if instance.category == code]
-                count_second = [instance for instance in second if instance.category == code]
-                # F1 of a category counts the objects both called so.
-                _count(of, count_first, count_second, here, shared, same=code)
+                _count(of, _called(first, code), _called(second, code), here, shared)
+    for code, tally in categories.items():
+        # All objects both marked take part, else agreement on what is not of this category would not count.
+        tally.both = [(_whether(a, code), _whether(b, code)) for a, b in both]
     return {
         "overall": overall.to_json(),
         "pairs": [{"annotators": list(key), **pairs[key].to_json()} for key in sorted(pairs)],
         "categories": {code: categories[code].to_json() for code in sorted(categories)},
     }
+
+
+def _called(instances: Sequence[Instance], code: str) -> list[Instance]:
+    return [instance for instance in instances if instance.category == code]
+
+
+def _whether(said: str, code: str) -> str:
+    return code if said == code else f"not {code}"
 
 
 def _pairs_of(names: Sequence[str]) -> Iterable[tuple[str, str]]:
@@ -118,12 +130,12 @@ def _count(
     second: Sequence[Instance],
     said: Sequence[tuple[str, str]],
     ious: Sequence[float],
-    *,
-    same: str | None = None,
 ) -> None:
+    """Add one photograph's objects, those both marked (one IoU each) first."""
     tally.photographs += 1
-    tally.matched += sum(a == b if same else True for a, b in said[: len(ious)])
+    tally.matched += len(ious)
     tally.first += len(first)
     tally.second += len(second)
     tally.ious += ious
     tally.said += said
+    tally.both += said[: len(ious)]

@@ -77,7 +77,8 @@ def boxes_iou(first_xyxy: NDArray[np.float64], second_xyxy: NDArray[np.float64])
     shared: NDArray[np.float64] = np.prod(np.clip(high - low, 0, None), axis=2)
     areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (first_xyxy, second_xyxy)]
     union = areas[0][:, None] + areas[1][None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    ious: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return ious
 
 
 def _boxes_xyxy(instances: Sequence[Instance]) -> NDArray[np.float64]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +12,12 @@ from hypothesis import strategies as st
 from workbench.adjudication.agreement import measure_agreement, nominal_alpha
 from workbench.adjudication.consensus import decide
 from workbench.adjudication.matching import match_instances, overlap_matrix
-from workbench.adjudication.stage import Answers, settle
+from workbench.adjudication.stage import ACTIVITY, Answers, run_adjudication, settle, settle_photograph
 from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
-from workbench.domain.geometry import Box, ring_box
+from workbench.domain.findings import Refused
+from workbench.domain.geometry import Box, box_iou, ring_box
+from workbench.layout import Layout
+from workbench.tables import ANNOTATIONS, INSTANCES, instance_row, read_rows, write_table
 
 PARAMS = {"match_iou": 0.5, "accept_iou": 0.7, "single_annotator": "accept"}
 
@@ -58,8 +63,8 @@ def test_points_match_by_distance() -> None:
         at = Keypoint(name="point", x_px=x, y_px=0)
         return Instance(instance_id="k", image_id="i", category="unknown", shape=Shape.KEYPOINT, keypoints=(at,))
 
-    assert match_instances([point(0)], [point(4)], match_iou=0.5)
-    assert not match_instances([point(0)], [point(40)], match_iou=0.5)
+    assert match_instances([point(0)], [point(19)], match_iou=0.5)
+    assert not match_instances([point(0)], [point(21)], match_iou=0.5)
 
 
 def test_alpha_is_the_one_of_krippendorffs_worked_example() -> None:
@@ -154,3 +159,94 @@ def test_the_order_of_annotators_changes_nothing(seed: int) -> None:
     one = decide(answers, match_iou=0.5, accept_iou=0.6)
     other = decide(dict(reversed(answers.items())), match_iou=0.5, accept_iou=0.6)
     assert one == other
+
+
+def test_a_cartridge_and_its_headstamp_in_one_place_are_not_taken_crosswise() -> None:
+    first = [box("a", 0, 0, category="ammo.cartridge"), box("b", 1, 0, category="ammo.headstamp")]
+    second = [box("c", 1, 0, category="ammo.cartridge"), box("d", 0, 0, category="ammo.headstamp")]
+    pairs = {(match.first, match.second) for match in match_instances(first, second, match_iou=0.5)}
+    assert pairs == {(0, 0), (1, 1)}
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_overlaps_of_many_boxes_are_those_of_each_two(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    drawn = [box("x", x, y, side) for x, y, side in rng.uniform(0, 15, (8, 3)).tolist()]
+    first, second = drawn[:4], drawn[4:]
+    plain = [[box_iou(one.box, other.box) for other in second] for one in first if one.box]  # type: ignore[arg-type]
+    assert overlap_matrix(first, second) == pytest.approx(np.array(plain))
+
+
+def test_full_agreement_on_each_of_two_categories_is_alpha_1() -> None:
+    marks = {"p": [box("a", 0, 0), box("b", 50, 0, category="unknown")]}
+    marks["q"] = [replace(mark, instance_id=f"{mark.instance_id}q") for mark in marks["p"]]
+    figures = measure_agreement({"i": marks}, match_iou=0.5)
+    assert figures["overall"]["alpha_category"] == pytest.approx(1)
+    assert figures["categories"]["unknown"]["alpha_category"] == pytest.approx(1)
+
+
+def test_projects_ask_different_things_so_their_answers_do_not_contradict() -> None:
+    parts = Answers(blind={"p": [box("a", 0, 0)], "q": [box("b", 0, 0)]}, adjudicated={}, imported={})
+    stamps = Answers(blind={"p": [box("c", 50, 0, category="ammo.headstamp")]}, adjudicated={}, imported={})
+    outcome = settle_photograph({"parts": parts, "headstamps": stamps}, PARAMS)
+    assert {truth.category for truth in outcome.truth} == {"part.barrel", "ammo.headstamp"}
+    assert outcome.status == "single"
+    assert not outcome.disagreements
+
+
+def _snapshot(folder: Path, answers: list[dict[str, Any]]) -> None:
+    """Write a labelling snapshot: for each answer its row and one box at x = its ``x``."""
+    marks = [box(f"m-{a['annotation_id']}", a["x"], 0, annotation_id=a["annotation_id"]) for a in answers]
+    rows = [
+        {
+            "image_id": "i",
+            "project": folder.name,
+            "source": "label-studio",
+            "taxonomy_version": "1",
+            **{key: value for key, value in answer.items() if key != "x"},
+        }
+        for answer in answers
+    ]
+    write_table(folder / "annotations.parquet", ANNOTATIONS, rows)
+    write_table(folder / "instances.parquet", INSTANCES, [instance_row(mark) for mark in marks])
+
+
+def test_the_latest_adjudicator_decides_whatever_their_names(tmp_path: Path) -> None:
+    def judged(key: str, annotator: str, day: int, x: float) -> dict[str, Any]:
+        when = f"2026-01-0{day}T00:00:00Z"
+        return {"annotation_id": key, "annotator": annotator, "pass_": "adjudication", "submitted_at": when, "x": x}
+
+    layout = Layout(tmp_path)
+    early, late, again = judged("1", "zoe", 1, 10), judged("2", "ann", 3, 20), judged("3", "zoe", 2, 30)
+    _snapshot(layout.labelling / "parts", [early, late, again])
+    run_adjudication(layout, {"activity": ACTIVITY, **PARAMS})
+    (truth,) = read_rows(layout.adjudication / "instances.parquet", INSTANCES)
+    assert truth["x_min"] == 20
+    assert truth["decided_by"] == "adjudication"
+
+
+def test_equal_answers_give_equal_bytes(tmp_path: Path) -> None:
+    def answer(key: str, annotator: str, x: float) -> dict[str, Any]:
+        return {"annotation_id": key, "annotator": annotator, "pass_": "blind1", "submitted_at": None, "x": x}
+
+    answers = [answer("1", "p", 0), answer("2", "q", 1)]
+    written: list[dict[str, bytes]] = []
+    for order in (answers, answers[::-1]):
+        layout = Layout(tmp_path / str(len(written)))
+        _snapshot(layout.labelling / "parts", order)
+        run_adjudication(layout, {"activity": ACTIVITY, **PARAMS})
+        written.append({path.name: path.read_bytes() for path in layout.adjudication.iterdir()})
+    assert written[0] == written[1]
+    assert set(written[0]) == {"instances.parquet", "disagreements.parquet", "labelled.parquet", "agreement.json"}
+
+
+def test_without_any_answer_it_says_how_to_get_some(tmp_path: Path) -> None:
+    (tmp_path / "data" / "02_labelling" / "parts").mkdir(parents=True)
+    with pytest.raises(Refused, match="labelling pull"):
+        run_adjudication(Layout(tmp_path), {"activity": ACTIVITY, **PARAMS})
+
+
+@pytest.mark.parametrize("change", [{"match_iou": "half"}, {"accept_iou": 0}, {"single_annotator": "maybe"}])
+def test_parameters_that_cannot_be_used_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match=f"adjudication.{next(iter(change))}"):
+        run_adjudication(Layout(tmp_path), {"activity": ACTIVITY, **PARAMS, **change})
