@@ -6,7 +6,6 @@ Decoding runs in the sandboxed workers of `adapters.sandbox`; nothing here trust
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +29,8 @@ _PIXELS_PER_BYTE = 1500
 _PIXELS_BASE = 4e6
 
 _ORIENTATION_TAG = 0x0112
+#: Orientations that exchange width and height.
+_SIDEWAYS = frozenset({5, 6, 7, 8})
 _TOP_8_BIT, _TOP_16_BIT = 255.0, 65535.0
 
 
@@ -92,8 +93,7 @@ def make_working_copy(data: bytes, suffix: str, parameters: Mapping[str, Any]) -
         return Rejected(code="intake.decode-failed", detail="It is no image that any admitted decoder knows.")
     except MemoryError:
         return Rejected(code="intake.resources", detail="It needs more memory to decode than is allowed.")
-    except (OSError, ValueError, SyntaxError, TypeError, EOFError, struct.error, ArithmeticError, LookupError) as error:
-        # Pillow's decoders raise all of these for damaged files.
+    except Exception as error:  # noqa: BLE001 -- decoders raise whatever they like for damaged files
         return Rejected(
             code="intake.decode-failed", detail=f"It cannot be decoded to the end ({type(error).__name__})."
         )
@@ -118,13 +118,15 @@ def _inspect(image: Any, size_bytes: int, suffix: str, parameters: Mapping[str, 
 def _copy(image: Any, parameters: Mapping[str, Any]) -> Copied:
     from PIL import Image, ImageOps
 
-    # The HEIF decoder turns the pixels itself and says so by leaving orientation 1.
+    # The HEIF decoder turns the pixels itself, by the file's own transform boxes, and leaves orientation 1.
     orientation = image.getexif().get(_ORIENTATION_TAG, 1)
     orientation = orientation if orientation in range(1, 9) else 1
-    original = image.size
+    # The TIFF decoder turns the pixels itself too, but tells the orientation that it will apply, and the turned size.
+    turns_itself = image.format == "TIFF"
+    original = image.size[::-1] if turns_itself and orientation in _SIDEWAYS else image.size
     image.load()
     pixels = _srgb(image)
-    if orientation != 1:
+    if orientation != 1 and not turns_itself:
         turned = Image.new("RGB", pixels.size)
         turned.paste(pixels)
         turned.getexif()[_ORIENTATION_TAG] = orientation

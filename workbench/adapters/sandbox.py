@@ -1,17 +1,22 @@
 """Worker processes that decode what nobody trusts: limited memory, files and time, and expendable.
 
 Each worker takes one item at a time over a pipe. A worker that dies or overruns its time is replaced and the item
-gets a verdict; a worker lost to a signal from outside is tried once more before it is blamed on the item.
+gets a verdict; a worker lost to a signal from outside is tried once more before it is blamed on the item, and time
+during which the machine gave the worker nothing to run on is not held against the item either.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import multiprocessing
+import os
 import resource
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, Self, TypeVar
 
@@ -22,8 +27,14 @@ R = TypeVar("R")
 _MEMORY_BYTES = 1_610_612_736
 _FILES = 64
 
+#: PR_SET_NO_NEW_PRIVS of prctl(2).
+_NO_NEW_PRIVILEGES = 38
+
 #: Items a worker handles before it is replaced, so that a leak ends with it.
 _RECYCLE_AFTER = 500
+
+#: A worker that is overdue but was given little processor time may take this many times its limit.
+_PATIENCE = 6
 
 #: How often an item whose worker was lost is tried again.
 _RETRIES = 1
@@ -37,11 +48,19 @@ class Lost:
 
 
 @dataclass(slots=True)
+class _Job(Generic[T]):
+    index: int
+    item: T
+    tries: int = 0
+
+
+@dataclass(slots=True)
 class _Worker:
     process: Any
     pipe: Connection
-    index: int | None = None
+    job: _Job[Any] | None = None
     began: float = 0.0
+    ran_before_s: float = 0.0
     handled: int = 0
 
 
@@ -79,50 +98,75 @@ class Sandbox(Generic[T, R]):
             self._stop(worker)
         self._workers = []
 
-    def map(self, items: Sequence[T]) -> Iterator[tuple[int, R | Lost]]:
-        """Yield (index, result or `Lost`) for each item, as they are done."""
-        queue = [(index, 0) for index in reversed(range(len(items)))]
-        tries: dict[int, int] = {}
+    def map(self, items: Iterable[T]) -> Iterator[tuple[int, R | Lost]]:
+        """Yield (index, result or `Lost`) for each item, as they are done.
+
+        An item is drawn only when a worker is free for it, so that few are in memory at a time.
+        """
+        fresh = (_Job(index=index, item=item) for index, item in enumerate(items))
+        again: list[_Job[T]] = []
         workers = self._workers
-        workers += [self._start() for _ in range(min(self._count, len(items)) - len(workers))]
-        while queue or any(worker.index is not None for worker in workers):
-            for worker in workers:
-                if worker.index is None and queue:
-                    index, tries[index] = queue.pop()
-                    worker.index, worker.began = index, monotonic()
-                    worker.pipe.send(items[index])
-            for number, result in list(self._collect(workers)):
-                worker = workers[number]
-                done, worker.index, worker.handled = worker.index, None, worker.handled + 1
+        while True:
+            self._hand_out(fresh, again)
+            if not any(worker.job for worker in workers):
+                return
+            for worker_number, result in list(self._collect(workers)):
+                worker = workers[worker_number]
+                done, worker.job, worker.handled = worker.job, None, worker.handled + 1
                 if isinstance(result, Lost) or worker.handled >= _RECYCLE_AFTER:
                     self._stop(worker)
-                    workers[number] = self._start()
+                    workers[worker_number] = self._start()
                 if done is None:
                     continue
-                if isinstance(result, Lost) and result.why == "died" and tries[done] < _RETRIES:
-                    queue.append((done, tries[done] + 1))
+                if isinstance(result, Lost) and result.why == "died" and done.tries < _RETRIES:
+                    done.tries += 1
+                    again.append(done)
                 else:
-                    yield done, result
+                    yield done.index, result
+
+    def _hand_out(self, fresh: Iterator[_Job[T]], again: list[_Job[T]]) -> None:
+        """Give each idle worker a job while there are any; one that died while idle is replaced first."""
+        for number in range(self._count):
+            if number < len(self._workers) and self._workers[number].job is not None:
+                continue
+            job = again.pop() if again else next(fresh, None)
+            if job is None:
+                return
+            if number == len(self._workers):
+                self._workers.append(self._start())
+            elif not self._workers[number].process.is_alive():
+                self._stop(self._workers[number])
+                self._workers[number] = self._start()
+            worker = self._workers[number]
+            worker.job, worker.began, worker.ran_before_s = job, monotonic(), _processor_s(worker.process.pid)
+            with contextlib.suppress(OSError):  # it died this instant: `_collect` finds the pipe closed
+                worker.pipe.send(job.item)
 
     def _collect(self, workers: Sequence[_Worker]) -> Iterator[tuple[int, R | Lost]]:
         """Yield (worker number, result) of workers that are done, have died, or are out of time."""
-        active = [worker for worker in workers if worker.index is not None]
-        ready = wait([worker.pipe for worker in active], timeout=0.2)
+        ready = wait([worker.pipe for worker in workers if worker.job], timeout=0.2)
         now = monotonic()
         for number, worker in enumerate(workers):
-            if worker.index is None:
+            if worker.job is None:
                 continue
             if worker.pipe in ready:
                 try:
                     yield number, worker.pipe.recv()
                 except (EOFError, OSError):
                     yield number, Lost(why="died")
-            elif now - worker.began > self._timeout_s:
+            elif now - worker.began > self._timeout_s and self._had_its_time(worker, now):
                 yield number, Lost(why="timeout")
+
+    def _had_its_time(self, worker: _Worker, now: float) -> bool:
+        """Say whether an overdue worker really ran: on a crowded or suspended machine it may hardly have."""
+        ran_s = _processor_s(worker.process.pid) - worker.ran_before_s
+        return ran_s > self._timeout_s / 2 or now - worker.began > _PATIENCE * self._timeout_s
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._function, self._prepare), daemon=True)
+        process = self._context.Process(
+            target=_serve, args=(theirs, self._function, self._prepare, self._timeout_s), daemon=True
+        )
         process.start()
         theirs.close()
         worker = _Worker(process=process, pipe=ours)
@@ -139,23 +183,41 @@ class Sandbox(Generic[T, R]):
         worker.process.join()
 
 
-def _serve(pipe: Connection, function: Callable[[Any], Any], prepare: Callable[[], None]) -> None:
+def _processor_s(process_id: int) -> float:
+    """Return the processor time a process has used, in seconds (proc(5), stat fields 14 and 15); 0 if it is gone."""
+    try:
+        fields = (
+            Path(f"/proc/{process_id}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        )
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _serve(pipe: Connection, function: Callable[[Any], Any], prepare: Callable[[], None], timeout_s: float) -> None:
     """Be a worker: answer items until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare()
     _limit()
     pipe.send("ready")
+    # An alarm nobody handles ends the process, so a decoder that never returns does not outlive a killed parent.
+    most_s = int(timeout_s * _PATIENCE) + 10
     while True:
         try:
             item = pipe.recv()
         except (EOFError, OSError):
             return
-        pipe.send(function(item))
+        signal.alarm(most_s)
+        result = function(item)
+        signal.alarm(0)
+        pipe.send(result)
 
 
 def _limit() -> None:
-    """Close the limits: memory, files, no core dump, no way to regain a right."""
+    """Close the limits: memory, files, no core dump, nothing written, no way to regain a right."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a decoder has nothing to write
+    # No program that it might start gains rights by its set-user-id bit (prctl(2)).
+    ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)

@@ -21,6 +21,9 @@ from workbench.custody.ledger import Event, Ledger
 from workbench.custody.object_store import SealedStore
 from workbench.intake import admit
 
+#: A larger file is never unsealed for decoding: it would have to be held in memory whole.
+_MOST_BYTES = 200_000_000
+
 StageOption = Annotated[bool, typer.Option("--stage", hidden=True, help="Do the stage's work here: dvc.yaml calls it.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")]
 
@@ -91,12 +94,9 @@ def _enter(workspace: Workspace, image_rows: Sequence[Mapping[str, Any]], held: 
 
 @dataclass(frozen=True)
 class _Inspector:
-    """Unseals originals and has the sandbox decode them, a bounded number at a time."""
+    """Unseals originals, one for each free worker, and has the sandbox decode them."""
 
     workspace: Workspace
-
-    #: Originals held in memory at once.
-    _BATCH = 64
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, admit.Verdict]]:
         if not rows:
@@ -109,12 +109,17 @@ class _Inspector:
             workers=self.workspace.processes,
             timeout_s=params["timeout_s"],
         )
+        fit = [position for position, row in enumerate(rows) if row["size_bytes"] <= _MOST_BYTES]
+        for position in sorted(set(range(len(rows))) - set(fit)):
+            detail = f"It is larger than {_MOST_BYTES // 10**6} MB, which no photograph needs."
+            yield position, admit.Verdict(code="intake.too-large", detail=detail)
+        items = (
+            (store.read(rows[position]["contribution_id"], rows[position]["image_id"]), rows[position]["suffix"])
+            for position in fit
+        )
         with sandbox:
-            for start in range(0, len(rows), self._BATCH):
-                batch = rows[start : start + self._BATCH]
-                items = [(store.read(row["contribution_id"], row["image_id"]), row["suffix"]) for row in batch]
-                for index, result in sandbox.map(items):
-                    yield start + index, _verdict(result)
+            for index, result in sandbox.map(items):
+                yield fit[index], _verdict(result)
 
 
 def _decode(item: tuple[bytes, str], *, parameters: Mapping[str, Any]) -> images.Copied | images.Rejected:
