@@ -199,3 +199,16 @@ class Fingerprint(Protocol):
         The first row is the picture as it is; 32 bytes are 256 bits.
         """
         ...
+
+
+class Within(Protocol):
+    """Finds pairs of binary codes that lie close together."""
+
+    def __call__(
+        self, queries: NDArray[np.uint8], base: NDArray[np.uint8], most_bits: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return rows of ``queries`` (m, bytes), rows of ``base`` (n, bytes) and their Hamming distances in bits.
+
+        Every pair at most ``most_bits`` apart is returned once, in any order.
+        """
+        ...

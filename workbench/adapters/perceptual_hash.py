@@ -60,7 +60,9 @@ class PerceptualHasher:
             document = json.loads(self.cache.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}  # only a cache: what cannot be read is computed again
-        hashes: dict[str, str] = document.get("hashes", {}) if document.get("version") == VERSION else {}
+        if not isinstance(document, dict) or document.get("version") != VERSION:
+            return {}
+        hashes: dict[str, str] = document["hashes"]
         return hashes
 
     def _write(self, hashes: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from workbench import tables
 from workbench.adapters import dvc
+from workbench.adapters.nearest import codes_within
 from workbench.adapters.perceptual_hash import PerceptualHasher
 from workbench.cli.adjudication import require_answers
 from workbench.cli.command import command
@@ -18,7 +19,7 @@ from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.curation.stage import Curated, curation_figures, plan_curation, write_curation
 from workbench.domain.dataset import Split
-from workbench.domain.findings import busy
+from workbench.domain.findings import Finding, Severity, busy, refused
 
 StageOption = Annotated[bool, typer.Option("--stage", hidden=True, help="Do the stage's work here: dvc.yaml calls it.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")]
@@ -35,16 +36,14 @@ def register(app: typer.Typer) -> None:
 def curation(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunOption = False) -> Report:
     """Find exact and near-duplicates, group what belongs together, and assign splits that never move."""
     layout = workspace.layout
-    if stage or dry_run:
-        curated = _plan(workspace)
-        if not dry_run:
-            write_curation(layout, curated)
-        figures = curation_figures(curated.images, curated.pairs)
-        return _told(figures, curated, "would be curated" if dry_run else "curated")
-    require_answers(workspace)
-    dvc.repro(layout.root, ["curation"])
-    figures = json.loads((layout.curation / "curation.json").read_text(encoding="utf-8"))
-    return _told(figures, _plan(workspace), "curated")
+    if dry_run:
+        return _told(curation_figures(_plan(workspace)), "would be curated")
+    if stage:
+        write_curation(layout, _plan(workspace))
+    else:
+        require_answers(workspace)
+        dvc.repro(layout.root, ["curation"])
+    return _told(json.loads((layout.curation / "curation.json").read_text(encoding="utf-8")), "curated")
 
 
 def _plan(workspace: Workspace) -> Curated:
@@ -53,20 +52,36 @@ def _plan(workspace: Workspace) -> Curated:
         workspace.layout,
         workspace.section("curation"),
         fingerprint=hasher,
+        within=codes_within,
         frozen=frozen_splits(workspace.layout.records),
     )
 
 
 def frozen_splits(records: Path) -> dict[str, Split]:
-    """Return the split of every image in any earlier release, from the releases' splits.csv."""
+    """Return the split of every image in any earlier release, from the releases' splits.csv.
+
+    Raises
+    ------
+    Refused
+        ``release.record-invalid`` if one of them cannot be read.
+
+    """
     frozen: dict[str, Split] = {}
     for path in sorted(records.glob("*/splits.csv")):
-        with path.open(encoding="utf-8", newline="") as file:
-            frozen |= {row["image_id"]: Split(row["split"]) for row in csv.DictReader(file)}
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                frozen |= {row["image_id"]: Split(row["split"]) for row in csv.DictReader(file)}
+        except (KeyError, ValueError, csv.Error) as error:
+            raise refused(
+                "release.record-invalid",
+                path,
+                f"cannot be read as splits ({error}).",
+                "Restore it with `git checkout`: without it released photographs could move.",
+            ) from error
     return frozen
 
 
-def _told(figures: dict[str, Any], curated: Curated, verb: str) -> Report:
+def _told(figures: dict[str, Any], verb: str) -> Report:
     splits = ", ".join(f"{count} {split}" for split, count in figures["splits"].items())
     alike = ", ".join(f"{count} {kind}" for kind, count in figures["duplicates"].items())
     left_out = sum(figures["excluded"].values())
@@ -74,9 +89,14 @@ def _told(figures: dict[str, Any], curated: Curated, verb: str) -> Report:
         summary=f"{figures['photographs']} photographs {verb} in {figures['groups']} groups ({splits}); "
         f"duplicates: {alike or 'none'}; left out: {left_out}.",
         data=figures,
-        findings=curated.findings,
+        findings=[_finding(item) for item in figures["findings"]],
         next_command="workbench curation app",
     )
+
+
+def _finding(item: dict[str, str]) -> Finding:
+    """Return the finding that `Finding.to_json` wrote."""
+    return Finding(**{**item, "severity": Severity(item["severity"])})  # type: ignore[arg-type] -- the others are text
 
 
 def curation_app(*, workspace: Workspace) -> Report:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Rows compared at a time, so that memory stays bounded: 512 x 100,000 distances are 100 MB.
-_BLOCK = 512
+from workbench.ports import Within
+
+#: Rows numpy compares at a time, so that memory stays bounded: 64 x 100,000 x 32 bytes are 200 MB.
+_BLOCK = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,48 +25,82 @@ class Pair:
 
 
 def exact_pairs(file_hashes: Mapping[str, str]) -> list[Pair]:
-    """Return the pairs of images whose working copies are the same bytes (image_id to file SHA-256)."""
-    holders: dict[str, list[str]] = {}
-    for image_id in sorted(file_hashes):
-        holders.setdefault(file_hashes[image_id], []).append(image_id)
+    """Return the pairs of images whose working copies are the same bytes (image_id to file SHA-256).
+
+    Of three alike, the first is paired with each of the others.
+    """
     return [
         Pair(image_id=ids[0], other_image_id=other, kind="exact", distance_bits=0)
-        for ids in holders.values()
+        for ids in _same(file_hashes)
         for other in ids[1:]
     ]
 
 
-def near_pairs(hashes: Mapping[str, NDArray[np.uint8]], *, most_bits: int) -> list[Pair]:
+def superseded(file_hashes: Mapping[str, str], released: Collection[str]) -> dict[str, str]:
+    """Return for each image that is another's exact duplicate the one that is kept in its place.
+
+    One that was released is kept; among several or none, the first in order.
+    """
+    replaced: dict[str, str] = {}
+    for ids in _same(file_hashes):
+        kept = next((image_id for image_id in ids if image_id in released), ids[0])
+        replaced |= {image_id: kept for image_id in ids if image_id != kept}
+    return replaced
+
+
+def _same(file_hashes: Mapping[str, str]) -> list[list[str]]:
+    """Return the image ids that share each content, sorted."""
+    holders: dict[str, list[str]] = {}
+    for image_id in sorted(file_hashes):
+        holders.setdefault(file_hashes[image_id], []).append(image_id)
+    return list(holders.values())
+
+
+def near_pairs(hashes: Mapping[str, NDArray[np.uint8]], *, most_bits: int, within: Within | None = None) -> list[Pair]:
     """Return the pairs of images at most ``most_bits`` apart in any of the eight positions, sorted.
 
     Parameters
     ----------
     hashes
         For each image_id its eight hashes, (8, bytes) uint8, the picture as it is first.
+    most_bits
+        Greatest Hamming distance of a near-duplicate.
+    within
+        What compares the hashes; numpy if none is given.
 
     """
     ids = sorted(hashes)
     if len(ids) < 2:  # noqa: PLR2004 -- a pair needs two
         return []
-    upright = _words(np.stack([hashes[image_id][0] for image_id in ids]))
-    turned = _words(np.concatenate([hashes[image_id] for image_id in ids]))
+    upright = np.stack([hashes[image_id][0] for image_id in ids])
+    turned = np.concatenate([hashes[image_id] for image_id in ids])
+    rows, columns, distances = (within or codes_within)(turned, upright, most_bits)
     best: dict[tuple[int, int], int] = {}
-    for start in range(0, len(turned), _BLOCK):
-        distances = np.bitwise_count(turned[start : start + _BLOCK, None, :] ^ upright[None, :, :]).sum(axis=2)
-        for row, column in np.argwhere(distances <= most_bits):
-            one, other = sorted(((start + int(row)) // len(hashes[ids[0]]), int(column)))
-            if one != other:
-                bits = int(distances[row, column])
-                best[one, other] = min(bits, best.get((one, other), bits))
+    owners = rows // len(hashes[ids[0]])
+    for row, column, bits in zip(owners.tolist(), columns.tolist(), distances.tolist(), strict=True):
+        if row != column:
+            key = min(row, column), max(row, column)
+            best[key] = min(bits, best.get(key, bits))
     return [
         Pair(image_id=ids[one], other_image_id=ids[other], kind="near", distance_bits=best[one, other])
         for one, other in sorted(best)
     ]
 
 
-def _words(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Return the same bits as 64-bit words, which count eight times faster."""
-    return np.ascontiguousarray(hashes).view(np.uint64)
+def codes_within(
+    queries: NDArray[np.uint8], base: NDArray[np.uint8], most_bits: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the pairs of codes at most ``most_bits`` apart, compared by numpy. Fits `ports.Within`."""
+    words = np.ascontiguousarray(queries).view(np.uint64), np.ascontiguousarray(base).view(np.uint64)
+    rows, columns, apart = [], [], []
+    for start in range(0, len(queries), _BLOCK):
+        bits = np.bitwise_count(words[0][start : start + _BLOCK, None, :] ^ words[1][None, :, :])
+        distances = bits.sum(axis=2, dtype=np.int64)
+        close = np.nonzero(distances <= most_bits)
+        rows.append(close[0].astype(np.int64) + start)
+        columns.append(close[1].astype(np.int64))
+        apart.append(distances[close])
+    return np.concatenate(rows), np.concatenate(columns), np.concatenate(apart)
 
 
 def union_pairs(pairs: Sequence[Pair]) -> list[tuple[str, str]]:

@@ -53,22 +53,42 @@ def group_images(rows: Sequence[Mapping[str, Any]], alike: Iterable[tuple[str, s
     return {min(seizures[root]) if root in seizures else min(ids): tuple(sorted(ids)) for root, ids in members.items()}
 
 
-def draw_split(anchor: str, shares: Mapping[str, float], *, salt: str) -> Split:
-    """Return the split of a group by a salted hash of its anchor, so that it depends on nothing else.
+def check_shares(shares: object) -> None:
+    """Refuse shares that are not of train, val and test, or do not add up to 1.
 
     Raises
     ------
     Refused
-        ``workspace.params-invalid`` if the shares are not of train, val and test, or do not add up to 1.
+        ``workspace.params-invalid``.
 
     """
-    if set(shares) != {split.value for split in SPLITS} or abs(sum(shares.values()) - 1) > 1e-6:  # noqa: PLR2004 -- rounding
-        raise refused(
-            "workspace.params-invalid",
-            "params.yaml curation.splits",
-            f"is {dict(shares)}.",
-            "Give train, val and test shares that add up to 1.",
-        )
+    names = {split.value for split in SPLITS}
+    if isinstance(shares, Mapping) and set(shares) == names:
+        values = list(shares.values())
+        numbers = all(isinstance(value, int | float) and 0 <= value <= 1 for value in values)
+        if numbers and abs(sum(values) - 1) <= 1e-6:  # noqa: PLR2004 -- rounding of decimal fractions
+            return
+    raise refused(
+        "workspace.params-invalid",
+        "params.yaml curation.splits",
+        f"is {shares!r}.",
+        "Give train, val and test shares that add up to 1.",
+    )
+
+
+def draw_split(anchor: str, shares: Mapping[str, float], *, salt: str) -> Split:
+    """Return the split of a group by a salted hash of its anchor, so that it depends on nothing else.
+
+    Parameters
+    ----------
+    anchor
+        What `group_images` names the group by.
+    shares
+        Shares of train, val and test, as `check_shares` accepts them.
+    salt
+        Another salt is another lottery.
+
+    """
     digest = hashlib.sha256(f"{salt}|{anchor}".encode()).digest()
     point, reached = int.from_bytes(digest[:8], "big") / 2**64, 0.0
     for split in SPLITS:

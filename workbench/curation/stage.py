@@ -4,53 +4,90 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from workbench.curation.duplicates import Pair, exact_pairs, near_pairs, union_pairs
-from workbench.curation.splits import assign_splits
+from workbench.curation.duplicates import Pair, exact_pairs, near_pairs, superseded, union_pairs
+from workbench.curation.splits import assign_splits, check_shares
 from workbench.domain.dataset import Split
-from workbench.domain.findings import Finding
+from workbench.domain.findings import Finding, Refused, refused
 from workbench.domain.lineage import canonical_json, require_activity
 from workbench.layout import Layout
-from workbench.ports import Fingerprint
-from workbench.tables import DUPLICATES, IMAGES, read_all_rows, write_table
+from workbench.ports import Fingerprint, Within
+from workbench.tables import DUPLICATES, IMAGES, LABELLED, read_all_rows, read_rows, write_table
 
 #: Name and version of this activity: raise the number whenever equal input may give other tables.
 ACTIVITY = "curation/1"
 
+#: Length of a perceptual hash.
+_HASH_BITS = 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curated:
-    """What the stage decided: rows of `tables.IMAGES`, pairs of duplicates, findings."""
+    """What the stage decided: rows of `tables.IMAGES`, pairs of duplicates, findings; and what is labelled."""
 
     images: tuple[Mapping[str, Any], ...]
     pairs: tuple[Pair, ...]
     findings: tuple[Finding, ...]
+    labelled: frozenset[str]
+
+
+def check_params(params: Mapping[str, Any]) -> None:
+    """Refuse parameters that cannot be used.
+
+    Raises
+    ------
+    Refused
+        ``workspace.activity-version`` or ``workspace.params-invalid``.
+
+    """
+    require_activity(params, ACTIVITY, section="curation")
+    check_shares(params.get("splits"))
+    bits, salt = params.get("near_duplicate_bits"), params.get("split_salt")
+    if isinstance(bits, bool) or not isinstance(bits, int) or not 0 <= bits < _HASH_BITS:
+        raise _bad_param("near_duplicate_bits", bits, f"Set it to a whole number from 0 to {_HASH_BITS - 1}.")
+    if not isinstance(salt, str):
+        raise _bad_param("split_salt", salt, "Set it to a text, and never change it after the first release.")
+
+
+def _bad_param(name: str, value: object, remedy: str) -> Refused:
+    return refused("workspace.params-invalid", f"params.yaml curation.{name}", f"is {value!r}.", remedy)
 
 
 def plan_curation(
-    layout: Layout, params: Mapping[str, Any], *, fingerprint: Fingerprint, frozen: Mapping[str, Split]
+    layout: Layout,
+    params: Mapping[str, Any],
+    *,
+    fingerprint: Fingerprint,
+    within: Within,
+    frozen: Mapping[str, Split],
 ) -> Curated:
     """Return groups and splits for all admitted photographs; nothing is written.
 
     A photograph that two contributions brought is one photograph, of the first in order.
+
+    Raises
+    ------
+    Refused
+        ``workspace.activity-version`` or ``workspace.params-invalid``.
+
     """
-    require_activity(params, ACTIVITY, section="curation")
+    check_params(params)
     rows: dict[str, Mapping[str, Any]] = {}
     for row in read_all_rows(sorted(layout.intake.glob("*/images.parquet")), IMAGES):
         rows.setdefault(row["image_id"], row)
-    exact = exact_pairs({image_id: row["file_sha256"] for image_id, row in rows.items()})
+    contents = {image_id: row["file_sha256"] for image_id, row in rows.items()}
+    exact = exact_pairs(contents)
     hashes = fingerprint([(row["file_sha256"], layout.data / row["path"]) for row in rows.values()])
-    of_image = {image_id: hashes[row["file_sha256"]] for image_id, row in rows.items() if row["file_sha256"] in hashes}
-    duplicates = {pair.other_image_id: pair.image_id for pair in exact}
-    distinct = {image_id: value for image_id, value in of_image.items() if image_id not in duplicates}
-    pairs = exact + near_pairs(distinct, most_bits=params["near_duplicate_bits"])
+    repeats = {pair.other_image_id for pair in exact}
+    distinct = {image_id: hashes[content] for image_id, content in contents.items() if image_id not in repeats}
+    pairs = exact + near_pairs(distinct, most_bits=params["near_duplicate_bits"], within=within)
     placed, findings = assign_splits(
         list(rows.values()),
         union_pairs(pairs),
-        duplicates,
+        superseded(contents, frozen),
         shares=params["splits"],
         salt=params["split_salt"],
         frozen=frozen,
@@ -65,7 +102,14 @@ def plan_curation(
         for image_id in sorted(rows)
     )
     ordered = sorted(pairs, key=lambda pair: (pair.image_id, pair.other_image_id))
-    return Curated(images=images, pairs=tuple(ordered), findings=tuple(findings))
+    return Curated(images=images, pairs=tuple(ordered), findings=tuple(findings), labelled=frozenset(_labelled(layout)))
+
+
+def _labelled(layout: Layout) -> Iterator[str]:
+    """Yield the photographs somebody answered about; none before the first adjudication."""
+    path = layout.adjudication / "labelled.parquet"
+    if path.is_file():
+        yield from (row["image_id"] for row in read_rows(path, LABELLED))
 
 
 def write_curation(layout: Layout, curated: Curated) -> None:
@@ -74,18 +118,25 @@ def write_curation(layout: Layout, curated: Curated) -> None:
     write_table(target / "images.parquet", IMAGES, curated.images)
     write_table(target / "duplicates.parquet", DUPLICATES, [asdict(pair) for pair in curated.pairs])
     part = target / "curation.json.part"
-    part.write_text(canonical_json(curation_figures(curated.images, curated.pairs)) + "\n", encoding="utf-8")
+    part.write_text(canonical_json(curation_figures(curated)) + "\n", encoding="utf-8")
     os.replace(part, target / "curation.json")
 
 
-def curation_figures(images: Sequence[Mapping[str, Any]], pairs: Sequence[Pair]) -> dict[str, Any]:
-    """Return counts: photographs, groups, splits, exclusions by reason, duplicates by kind."""
+def curation_figures(curated: Curated) -> dict[str, Any]:
+    """Return counts (photographs, groups, splits, exclusions by reason, duplicates by kind) and the findings."""
+    images = curated.images
+    labelled = [row["split"] for row in images if row["split"] and row["image_id"] in curated.labelled]
+    reasons = [row["excluded"].split(" of ")[0] for row in images if row["excluded"]]
     return {
         "photographs": len(images),
         "groups": len({row["group_id"] for row in images}),
-        "splits": dict(sorted(Counter(row["split"] for row in images if row["split"]).items())),
-        "excluded": dict(
-            sorted(Counter(row["excluded"].split(" of ")[0] for row in images if row["excluded"]).items())
-        ),
-        "duplicates": dict(sorted(Counter(pair.kind for pair in pairs).items())),
+        "splits": _counts(row["split"] for row in images if row["split"]),
+        "labelled": _counts(labelled),
+        "excluded": _counts(reasons),
+        "duplicates": _counts(pair.kind for pair in curated.pairs),
+        "findings": [finding.to_json() for finding in curated.findings],
     }
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.domain.findings import Finding, Severity
+import pyarrow as pa
+
+from workbench.domain.findings import Finding, Refused, Severity
 from workbench.domain.lineage import require_activity, sha256_hex, work_key
 from workbench.domain.photograph import Origin
 from workbench.layout import Layout
@@ -106,18 +108,21 @@ def reusable(
 ) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
     """Return the rows of a former run, images and quarantine, that still hold: same key, file unaltered."""
     images: dict[str, Mapping[str, Any]] = {}
-    quarantine: dict[str, Mapping[str, Any]] = {}
-    if (target / "images.parquet").is_file():
-        for row in read_rows(target / "images.parquet", IMAGES):
-            path = layout.data / row["path"]
-            same = keys.get(row["image_id"]) == row["work_key"]
-            if same and path.is_file() and sha256_hex(path.read_bytes()) == row["file_sha256"]:
-                images[row["image_id"]] = row
-    if (target / "quarantine.parquet").is_file():
-        for row in read_rows(target / "quarantine.parquet", QUARANTINE):
-            if keys.get(row["image_id"]) == row["work_key"]:
-                quarantine[row["image_id"]] = row
-    return images, quarantine
+    for row in _former(target / "images.parquet", IMAGES):
+        path = layout.data / row["path"]
+        same = keys.get(row["image_id"]) == row["work_key"]
+        if same and path.is_file() and sha256_hex(path.read_bytes()) == row["file_sha256"]:
+            images[row["image_id"]] = row
+    held = _former(target / "quarantine.parquet", QUARANTINE)
+    return images, {row["image_id"]: row for row in held if keys.get(row["image_id"]) == row["work_key"]}
+
+
+def _former(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+    """Return the rows of a former run; none if there was none, or if its table is damaged or of an older shape."""
+    try:
+        return read_rows(path, schema)
+    except Refused:
+        return []
 
 
 def _write_copy(

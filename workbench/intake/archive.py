@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Self, cast
 
-from workbench.domain.findings import Finding, Refused, refused
+from workbench.domain.findings import Finding, Refused, WorkbenchError, refused
 
 #: Caps of an archive, enforced while it is read: entries, bytes of a member, bytes in all, and the ratio of bytes to
 #: compressed bytes once a member is past the first ten megabytes.
@@ -21,6 +22,10 @@ MOST_MEMBER_BYTES = 200_000_000
 MOST_TOTAL_BYTES = 50_000_000_000
 MOST_RATIO = 100
 _RATIO_FROM_BYTES = 10_000_000
+
+#: A zip's end record is 22 bytes and a comment of at most 65,535; an entry of the directory is 46 bytes and its name.
+_END_RECORD_BYTES = 22 + 65_535
+_MOST_DIRECTORY_BYTES_EACH = 1_024
 
 _ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
@@ -35,6 +40,15 @@ class Member:
     path: str
     size_bytes: int
     open: Callable[[], BinaryIO]
+
+
+def links_in(path: Path) -> list[str]:
+    """Return the links of a folder delivered, sorted: they are not followed, so the giver must be told."""
+    if not path.is_dir():
+        return []
+    found = (Path(folder) / name for folder, folders, names in os.walk(path) for name in (*folders, *names))
+    links = [os.fsencode(entry.relative_to(path)) for entry in found if entry.is_symlink()]
+    return sorted(link.decode("utf-8", "backslashreplace") for link in links)
 
 
 @contextmanager
@@ -52,7 +66,7 @@ def open_delivery(path: Path) -> Iterator[list[Member]]:
     if path.is_dir():
         yield _checked(path, list(_folder_members(path)))
     elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+        with _opened_zip(path) as archive:
             yield _checked(path, list(_zip_members(path, archive)))
     else:
         kind = (
@@ -95,7 +109,8 @@ def _folder_members(root: Path) -> Iterator[Member]:
             # A link could point anywhere on this machine; only regular files were delivered.
             if name in _LITTER or not stat.S_ISREG(facts.st_mode):
                 continue
-            inside = file.relative_to(root).as_posix()
+            # A name in another encoding is kept readable and unambiguous, since what follows is text.
+            inside = os.fsencode(file.relative_to(root)).decode("utf-8", "backslashreplace")
             yield Member(path=inside, size_bytes=facts.st_size, open=_opener(file))
 
 
@@ -104,6 +119,27 @@ def _opener(file: Path) -> Callable[[], BinaryIO]:
         return file.open("rb")
 
     return open_file
+
+
+def _opened_zip(path: Path) -> zipfile.ZipFile:
+    """Return an open zip; its entries are counted from its end record before its directory is read."""
+    with path.open("rb") as raw:
+        raw.seek(max(0, path.stat().st_size - _END_RECORD_BYTES))
+        tail = raw.read()
+    at = tail.rfind(b"PK\x05\x06")
+    claimed = int.from_bytes(tail[at + 10 : at + 12], "little") if at >= 0 else 0
+    directory_bytes = int.from_bytes(tail[at + 12 : at + 16], "little") if at >= 0 else 0
+    # 0xffff and 0xffffffff say that the true figure stands in the zip64 record: _zip_problems counts those.
+    if directory_bytes != 0xFFFFFFFF and directory_bytes > MOST_ENTRIES * _MOST_DIRECTORY_BYTES_EACH:
+        raise _no_zip(path, f"claims a directory of {directory_bytes} bytes for {claimed} entries")
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError, struct.error, EOFError) as error:
+        raise _no_zip(path, f"cannot be read as a zip ({error})") from error
+
+
+def _no_zip(path: Path, what: str) -> WorkbenchError:
+    return refused("intake.archive-refused", path, f"{what}.", "Make the zip anew with a common tool.")
 
 
 def _zip_members(path: Path, archive: zipfile.ZipFile) -> Iterator[Member]:
@@ -163,7 +199,10 @@ class _Capped:
 
     def __init__(self, path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
         self._path, self._entry, self._read_bytes = path, entry, 0
-        self._stream = archive.open(entry)
+        try:
+            self._stream = archive.open(entry)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, struct.error) as error:
+            raise self._refused(f"cannot be unpacked ({error}).") from error
 
     def read(self, size: int = -1) -> bytes:
         try:
@@ -179,7 +218,7 @@ class _Capped:
             raise self._refused("unpacks to far more than its size allows.")
         return data
 
-    def _refused(self, message: str) -> Refused:
+    def _refused(self, message: str) -> WorkbenchError:
         subject = f"{self._path.name}: {self._entry.filename}"
         return refused("intake.archive-refused", subject, message, "Make the zip anew and hand it over again.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Collection
 
 from workbench.domain.delivery import SeizureRow
@@ -40,15 +41,16 @@ def read_seizure_table(text: str, *, name: str, delivered: Collection[str]) -> d
         ``intake.seizure-possessor`` or ``intake.seizure-table``, one finding for each problem.
 
     """
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    columns = [column.strip().lower() for column in reader.fieldnames or ()]
-    reader.fieldnames = columns
+    columns, listed = _parsed(text, name)
     problems = [*_column_problems(columns, name)]
     if problems:
         raise Refused(*problems)
     rows: dict[str, SeizureRow] = {}
-    for number, row in enumerate(reader, start=2):
-        path = (row["path"] or "").strip()
+    # Systems write the same name in different forms of Unicode, and some with backslashes.
+    known = {_same_name(path): path for path in delivered}
+    for number, row in listed:
+        written = (row["path"] or "").strip()
+        path = known.get(_same_name(written), written)
         seizure = (row["seizure_id"] or "").strip()
         where = f"{name}, line {number}"
         if None in row:
@@ -64,6 +66,21 @@ def read_seizure_table(text: str, *, name: str, delivered: Collection[str]) -> d
     if problems:
         raise Refused(*problems)
     return rows
+
+
+def _parsed(text: str, name: str) -> tuple[list[str], list[tuple[int, dict[str, str | None]]]]:
+    """Return the columns, in lower case, and each row with the line it ends on."""
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    try:
+        columns = [column.strip().lower() for column in reader.fieldnames or ()]
+        reader.fieldnames = columns
+        return columns, [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise Refused(_problem(f"{name}, line {reader.line_num}", f"is no CSV ({error}).", "Save it anew.")) from error
+
+
+def _same_name(path: str) -> str:
+    return unicodedata.normalize("NFC", path.replace("\\", "/").removeprefix("./"))
 
 
 def _column_problems(columns: list[str], name: str) -> list[Finding]:
