@@ -96,7 +96,13 @@ def _told(figures: dict[str, Any], verb: str) -> Report:
 
 def _finding(item: dict[str, str]) -> Finding:
     """Return the finding that `Finding.to_json` wrote."""
-    return Finding(**{**item, "severity": Severity(item["severity"])})  # type: ignore[arg-type] -- the others are text
+    return Finding(
+        code=item["code"],
+        subject=item["subject"],
+        message=item["message"],
+        remedy=item["remedy"],
+        severity=Severity(item["severity"]),
+    )
 
 
 def curation_app(*, workspace: Workspace) -> Report:

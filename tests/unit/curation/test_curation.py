@@ -9,12 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter
 
+from workbench.adapters import nearest
 from workbench.adapters.perceptual_hash import PerceptualHasher
-from workbench.curation.duplicates import exact_pairs, near_pairs
+from workbench.cli.curation import curation_app, frozen_splits
+from workbench.cli.wiring import Workspace
+from workbench.curation import duplicates
+from workbench.curation.duplicates import exact_pairs, near_pairs, superseded
 from workbench.curation.splits import Placed, assign_splits, draw_split
+from workbench.curation.stage import ACTIVITY, plan_curation, write_curation
 from workbench.domain.dataset import Split
-from workbench.domain.findings import Refused
+from workbench.domain.findings import Busy, Refused
 from workbench.domain.lineage import sha256_hex
+from workbench.layout import Layout
+from workbench.tables import DUPLICATES, IMAGES, read_rows, write_table
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 
@@ -64,7 +71,7 @@ def test_near_pairs_are_those_a_plain_comparison_finds() -> None:
         close[0, : n % 5] ^= 1
         hashes[f"{n + 1:03d}"] = close
     found = {(p.image_id, p.other_image_id): p.distance_bits for p in near_pairs(hashes, most_bits=31)}
-    plain = {}
+    plain: dict[tuple[str, str], int] = {}
     for one, turns in hashes.items():
         for other in hashes:
             bits = min(int(np.unpackbits(turn ^ hashes[other][0]).sum()) for turn in turns)
@@ -72,6 +79,25 @@ def test_near_pairs_are_those_a_plain_comparison_finds() -> None:
                 key = (min(one, other), max(one, other))
                 plain[key] = min(bits, plain.get(key, bits))
     assert found == plain
+
+
+@pytest.mark.parametrize("bits", [0, 31, 120])
+def test_faiss_and_numpy_find_the_same_codes(bits: int) -> None:
+    rng = np.random.default_rng(5)
+    base = rng.integers(0, 255, (70, 32), dtype=np.uint8)
+    queries = np.concatenate([base, base[:20] ^ np.uint8(1), rng.integers(0, 255, (30, 32), dtype=np.uint8)])
+    one, other = (
+        sorted(zip(*(part.tolist() for part in search(queries, base, bits)), strict=True))
+        for search in (duplicates.codes_within, nearest.codes_within)
+    )
+    assert one == other
+    assert len(one) >= len(base)
+
+
+def test_the_released_one_of_exact_duplicates_is_kept() -> None:
+    contents = {"a": "x", "b": "x", "c": "x", "d": "y"}
+    assert superseded(contents, ()) == {"b": "a", "c": "a"}
+    assert superseded(contents, {"b"}) == {"a": "b", "c": "b"}
 
 
 def test_equal_bytes_are_exact_duplicates() -> None:
@@ -141,5 +167,96 @@ def test_what_joins_two_frozen_splits_stays_out_with_a_finding() -> None:
 def test_splits_reach_the_shares_asked_for() -> None:
     drawn = [draw_split(str(number), SHARES, salt="x") for number in range(4000)]
     assert drawn.count(Split.TRAIN) / 4000 == pytest.approx(0.6, abs=0.03)
-    with pytest.raises(Refused, match="add up to 1"):
-        draw_split("a", {"train": 0.9, "val": 0.2, "test": 0.2}, salt="x")
+
+
+def _workspace(root: Path, contributions: dict[str, list[tuple[str, int]]]) -> Layout:
+    """Write data/01_intake: for each contribution (image id, seed of its picture)."""
+    layout = Layout(root)
+    for contribution, photographs in contributions.items():
+        rows = []
+        for image_id, seed in photographs:
+            path = layout.intake / contribution / "images" / f"{image_id}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _picture(seed).save(path)
+            row: dict[str, Any] = {
+                "image_id": image_id,
+                "origin": "real",
+                "path": path.relative_to(layout.data).as_posix(),
+                "file_sha256": sha256_hex(path.read_bytes()),
+                "width_px": 320,
+                "height_px": 240,
+                "licence": "CC0-1.0",
+                "work_key": "k",
+                "contribution_id": contribution,
+                "partner_id": contribution,
+            }
+            rows.append(row)
+        write_table(layout.intake / contribution / "images.parquet", IMAGES, rows)
+    return layout
+
+
+PARAMS = {"activity": ACTIVITY, "near_duplicate_bits": 31, "split_salt": "s", "splits": SHARES}
+
+
+def _curate(layout: Layout, **changes: Any) -> list[dict[str, Any]]:
+    hasher = PerceptualHasher(cache=layout.state / "cache.json")
+    frozen = changes.pop("frozen", {})
+    params = {**PARAMS, **changes}
+    write_curation(
+        layout, plan_curation(layout, params, fingerprint=hasher, within=nearest.codes_within, frozen=frozen)
+    )
+    return read_rows(layout.curation / "images.parquet", IMAGES)
+
+
+def test_every_admitted_photograph_has_one_row_and_repeats_say_of_what(tmp_path: Path) -> None:
+    layout = _workspace(tmp_path, {"c1": [("a" * 64, 1), ("b" * 64, 2)], "c2": [("b" * 64, 2), ("c" * 64, 1)]})
+    rows = {row["image_id"][0]: row for row in _curate(layout)}
+    assert sorted(rows) == ["a", "b", "c"]
+    assert rows["b"]["contribution_id"] == "c1"
+    assert rows["c"]["excluded"] == "exact duplicate of aaaaaaaaaaaa"
+    assert rows["c"]["group_id"] == rows["a"]["group_id"] != rows["b"]["group_id"]
+    pairs = read_rows(layout.curation / "duplicates.parquet", DUPLICATES)
+    assert [(pair["kind"], pair["distance_bits"]) for pair in pairs] == [("exact", 0)]
+    kept = {row["image_id"][0]: row for row in _curate(layout, frozen={"c" * 64: Split.TEST})}
+    assert kept["c"]["split"] == "test"
+    assert kept["a"]["excluded"] == "exact duplicate of cccccccccccc"
+
+
+def test_the_same_photographs_give_the_same_bytes(tmp_path: Path) -> None:
+    layout = _workspace(tmp_path, {"c1": [(letter * 64, seed) for seed, letter in enumerate("abcd")]})
+    _curate(layout)
+    first = {path.name: path.read_bytes() for path in layout.curation.iterdir()}
+    _curate(layout)
+    assert {path.name: path.read_bytes() for path in layout.curation.iterdir()} == first
+    assert set(first) == {"images.parquet", "duplicates.parquet", "curation.json"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"splits": {"train": 0.9, "val": 0.2, "test": 0.2}},
+        {"splits": {"train": 1.0}},
+        {"splits": "most"},
+        {"near_duplicate_bits": 256},
+        {"near_duplicate_bits": "few"},
+        {"split_salt": 7},
+    ],
+)
+def test_parameters_that_cannot_be_used_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match=f"params.yaml curation.{next(iter(change))}"):
+        _curate(Layout(tmp_path), **change)
+
+
+def test_splits_of_releases_are_read_and_damage_is_refused(tmp_path: Path) -> None:
+    record = tmp_path / "v1" / "splits.csv"
+    record.parent.mkdir()
+    record.write_text("image_id,group_id,split\na,g-1,test\n", encoding="utf-8")
+    assert frozen_splits(tmp_path) == {"a": Split.TEST}
+    record.write_text("image_id,group_id,split\na,g-1,elsewhere\n", encoding="utf-8")
+    with pytest.raises(Refused, match="cannot be read as splits"):
+        frozen_splits(tmp_path)
+
+
+def test_the_app_says_how_to_start_the_servers_when_they_are_not_running(tmp_path: Path) -> None:
+    with pytest.raises(Busy, match="workbench up"):
+        curation_app(workspace=Workspace(layout=Layout(tmp_path)))
