@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from workbench.adapters import servers, servers_label_studio, servers_process
+from workbench.cli.workspace import create_workspace
 from workbench.layout import Layout
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ class RunningLabelStudio:
 
 @pytest.fixture(scope="session")
 def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLabelStudio]:
-    layout = _make_workspace(tmp_path_factory.mktemp("label-studio") / "workspace")
+    layout = create_workspace(tmp_path_factory.mktemp("label-studio") / "workspace")
     with servers.running(layout, ports=servers.Ports.free(), fiftyone=False) as up:
         known = servers_label_studio.credentials(layout)
         yield RunningLabelStudio(

@@ -31,6 +31,9 @@ def validate_bag(folder: Path) -> Path:
         raise _invalid(folder, "has stray white space in bagit.txt")
     if (folder / "fetch.txt").is_file():
         raise _invalid(folder, "leaves files to be fetched (fetch.txt)")
+    # A link would be hashed as what it points at, and then not be received.
+    if any(path.is_symlink() for path in (folder / "data", *folder.rglob("*"))):
+        raise _invalid(folder, "holds links")
     try:
         bagit.Bag(str(folder)).validate(processes=1)
     except (bagit.BagError, OSError, UnicodeDecodeError, ValueError) as error:

@@ -14,7 +14,7 @@ from workbench import tables
 from workbench.adapters import dvc, images
 from workbench.adapters.sandbox import Lost, Sandbox
 from workbench.cli.command import command
-from workbench.cli.custody import actor
+from workbench.cli.reception import DryRunOption, actor
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.custody.ledger import Event, Ledger
@@ -25,7 +25,6 @@ from workbench.intake import admit
 _MOST_BYTES = 200_000_000
 
 StageOption = Annotated[bool, typer.Option("--stage", hidden=True, help="Do the stage's work here: dvc.yaml calls it.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -37,6 +37,7 @@ CODES: dict[str, str] = {
     "intake.delivery-empty": "A delivery holds no file.",
     "intake.archive-refused": "An archive is encrypted, unsafe, or larger than the caps allow.",
     "intake.bag-invalid": "A BagIt bag does not hold what its manifests say.",
+    "intake.link-passed-over": "A link lies in a delivery; only files are received.",
     "intake.seizure-table": "A row or column of a seizure table cannot be used.",
     "intake.seizure-possessor": "A seizure table has a column about a natural person.",
     "intake.decode-failed": "A file is no image that can be decoded.",

@@ -23,9 +23,9 @@ MOST_TOTAL_BYTES = 50_000_000_000
 MOST_RATIO = 100
 _RATIO_FROM_BYTES = 10_000_000
 
-#: A zip's end record is 22 bytes and a comment of at most 65,535; an entry of the directory is 46 bytes and its name.
-_END_RECORD_BYTES = 22 + 65_535
-_MOST_DIRECTORY_BYTES_EACH = 1_024
+#: A zip's end record is 22 bytes and a comment of at most 65,535; before it a large zip has a locator of 20.
+_LOCATOR_BYTES = 20
+_END_RECORD_BYTES = 22 + 65_535 + _LOCATOR_BYTES
 
 _ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
@@ -123,19 +123,25 @@ def _opener(file: Path) -> Callable[[], BinaryIO]:
 
 def _opened_zip(path: Path) -> zipfile.ZipFile:
     """Return an open zip; its entries are counted from its end record before its directory is read."""
-    with path.open("rb") as raw:
-        raw.seek(max(0, path.stat().st_size - _END_RECORD_BYTES))
-        tail = raw.read()
-    at = tail.rfind(b"PK\x05\x06")
-    claimed = int.from_bytes(tail[at + 10 : at + 12], "little") if at >= 0 else 0
-    directory_bytes = int.from_bytes(tail[at + 12 : at + 16], "little") if at >= 0 else 0
-    # 0xffff and 0xffffffff say that the true figure stands in the zip64 record: _zip_problems counts those.
-    if directory_bytes != 0xFFFFFFFF and directory_bytes > MOST_ENTRIES * _MOST_DIRECTORY_BYTES_EACH:
-        raise _no_zip(path, f"claims a directory of {directory_bytes} bytes for {claimed} entries")
+    if (entries := _claimed_entries(path)) > MOST_ENTRIES:
+        raise _no_zip(path, f"claims {entries} entries, more than {MOST_ENTRIES}")
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError, struct.error, EOFError) as error:
         raise _no_zip(path, f"cannot be read as a zip ({error})") from error
+
+
+def _claimed_entries(path: Path) -> int:
+    """Return how many entries a zip's end record claims (APPNOTE 6.3.10, 4.3.14 to 4.3.16); 0 if it has none."""
+    with path.open("rb") as raw:
+        raw.seek(max(0, path.stat().st_size - _END_RECORD_BYTES))
+        tail = raw.read()
+        at = tail.rfind(b"PK\x05\x06")
+        locator = tail[max(0, at - _LOCATOR_BYTES) : max(0, at)]
+        if locator.startswith(b"PK\x06\x07"):
+            raw.seek(min(int.from_bytes(locator[8:16], "little"), path.stat().st_size))
+            return int.from_bytes(raw.read(56)[32:40], "little")
+    return int.from_bytes(tail[at + 10 : at + 12], "little") if at >= 0 else 0
 
 
 def _no_zip(path: Path, what: str) -> WorkbenchError:

@@ -1,0 +1,114 @@
+"""The sandbox's workers are expendable, and what befalls them is not always the item's fault."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+
+import pytest
+
+from workbench.adapters import sandbox
+from workbench.adapters.sandbox import Lost, Sandbox
+
+
+def _ready() -> None:
+    pass
+
+
+def _process(_: int) -> int:
+    return os.getpid()
+
+
+def _ends_itself(item: str) -> str:
+    if item == "end":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def _spins(item: float) -> float:
+    until = time.monotonic() + item
+    while time.monotonic() < until:
+        pass
+    return item
+
+
+def _sleeps(item: float) -> float:
+    time.sleep(item)
+    return item
+
+
+def _takes(item: int) -> int:
+    return len(bytearray(item))
+
+
+def _opens(path: str) -> str:
+    try:
+        with open(path, "wb") as file:  # noqa: PTH123 -- what a decoder's C code would do
+            file.write(b"x")
+            file.flush()
+    except OSError as error:
+        return type(error).__name__
+    return "written"
+
+
+def test_every_item_gets_an_answer_and_few_are_drawn_ahead() -> None:
+    drawn = []
+
+    def items() -> object:
+        for number in range(40):
+            drawn.append(number)
+            yield number
+
+    with Sandbox(_process, prepare=_ready, workers=2, timeout_s=5) as box:
+        seen = []
+        for index, _ in box.map(items()):
+            seen.append(index)
+            assert len(drawn) - len(seen) <= 4
+    assert sorted(seen) == list(range(40))
+
+
+def test_a_worker_that_died_while_idle_is_replaced() -> None:
+    with Sandbox(_process, prepare=_ready, workers=2, timeout_s=5) as box:
+        first = dict(box.map([1, 2]))
+        for process_id in set(first.values()):
+            os.kill(process_id, signal.SIGKILL)
+        time.sleep(0.2)
+        again = dict(box.map([1, 2, 3]))
+    assert len(again) == 3
+    assert all(isinstance(process_id, int) for process_id in again.values())
+    assert not set(again.values()) & set(first.values())
+
+
+def test_an_item_that_ends_its_worker_twice_is_told_from_its_neighbours() -> None:
+    with Sandbox(_ends_itself, prepare=_ready, workers=2, timeout_s=5) as box:
+        answers = dict(box.map(["a", "end", "b", "c"]))
+    assert answers == {0: "a", 1: Lost(why="died"), 2: "b", 3: "c"}
+
+
+def test_an_item_that_runs_too_long_is_stopped() -> None:
+    began = time.monotonic()
+    with Sandbox(_spins, prepare=_ready, workers=1, timeout_s=0.6) as box:
+        answers = dict(box.map([0.01, 60.0, 0.01]))
+    assert answers[1] == Lost(why="timeout")
+    assert answers[0] == answers[2] == 0.01
+    assert time.monotonic() - began < 15
+
+
+def test_time_in_which_a_worker_could_not_run_is_not_held_against_its_item() -> None:
+    # Sleeping looks from outside as a crowded machine does: wall clock without processor time.
+    with Sandbox(_sleeps, prepare=_ready, workers=1, timeout_s=0.3) as box:
+        assert dict(box.map([0.9])) == {0: 0.9}
+
+
+def test_memory_and_written_bytes_are_limited(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(_takes, prepare=_ready, workers=1, timeout_s=20) as box:
+        assert dict(box.map([1000, 1_800_000_000, 1000])) == {0: 1000, 1: Lost(why="died"), 2: 1000}
+    signal_before = signal.getsignal(signal.SIGXFSZ)
+    with Sandbox(_opens, prepare=_ready, workers=1, timeout_s=5) as box:
+        assert dict(box.map([f"{tmp_path}/x"]))[0] != "written"
+    assert signal.getsignal(signal.SIGXFSZ) == signal_before
+    # This process itself stays unlimited: the limits are the workers'.
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 0
+    assert sandbox._RETRIES == 1
