@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,7 +38,7 @@ def curation(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRu
     """Find exact and near-duplicates, group what belongs together, and assign splits that never move."""
     layout = workspace.layout
     if dry_run:
-        return _told(curation_figures(_plan(workspace)), "would be curated")
+        return replace(_told(curation_figures(_plan(workspace)), "would be curated"), next_command="workbench curation")
     if stage:
         write_curation(layout, _plan(workspace))
     else:
@@ -86,7 +87,7 @@ def _told(figures: dict[str, Any], verb: str) -> Report:
     alike = ", ".join(f"{count} {kind}" for kind, count in figures["duplicates"].items())
     left_out = sum(figures["excluded"].values())
     return Report(
-        summary=f"{figures['photographs']} photographs {verb} in {figures['groups']} groups ({splits}); "
+        summary=f"{figures['photographs']} photographs {verb} in {figures['groups']} groups ({splits or 'no split used'}); "
         f"duplicates: {alike or 'none'}; left out: {left_out}.",
         data=figures,
         findings=[_finding(item) for item in figures["findings"]],
