@@ -201,6 +201,35 @@ class Fingerprint(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """How a picture measures, in a grey reduction whose longer side is at most 512 pixels.
+
+    Parameters
+    ----------
+    sharpness
+        Variance of the Laplacian; 0 for a picture under 3 pixels wide or high.
+    brightness_frac
+        Mean grey level, 0 black to 1 white.
+    dark_frac, bright_frac
+        Shares of nearly black and nearly white pixels, in [0, 1].
+
+    """
+
+    sharpness: float
+    brightness_frac: float
+    dark_frac: float
+    bright_frac: float
+
+
+class Gauge(Protocol):
+    """Measures image files as pictures."""
+
+    def __call__(self, files: Sequence[tuple[str, Path]]) -> Mapping[str, Sight]:
+        """Return for each (SHA-256, path) how the picture measures."""
+        ...
+
+
 class Within(Protocol):
     """Finds pairs of binary codes that lie close together."""
 

@@ -159,6 +159,17 @@ DUPLICATES = pa.schema(
     ]
 )
 
+#: A row an admitted photograph: how it measures as a picture (data/04_curation/quality.parquet).
+QUALITY = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("sharpness", _REAL, "variance of the Laplacian of the grey picture, at most 512 pixels long"),
+        _field("brightness_frac", _REAL, "mean grey level, 0 black to 1 white"),
+        _field("dark_frac", _REAL, "share of nearly black pixels, in [0, 1]"),
+        _field("bright_frac", _REAL, "share of nearly white pixels, in [0, 1]"),
+        _field("flags", pa.list_(_TEXT), "what is noticed: blurred, dark, glaring, small; a hint, excludes nothing"),
+    ]
+)
 
 #: A row a rendered object: where it stood before the camera (data/05_synthesis/poses.parquet).
 POSES = pa.schema(

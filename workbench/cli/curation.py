@@ -13,7 +13,7 @@ import typer
 from workbench import tables
 from workbench.adapters import dvc
 from workbench.adapters.nearest import codes_within
-from workbench.adapters.perceptual_hash import PerceptualHasher
+from workbench.adapters.perceptual_hash import PerceptualHasher, PictureGauge
 from workbench.cli.adjudication import require_answers
 from workbench.cli.command import command
 from workbench.cli.report import Report
@@ -54,6 +54,7 @@ def _plan(workspace: Workspace) -> Curated:
         workspace.section("curation"),
         fingerprint=hasher,
         within=codes_within,
+        gauge=PictureGauge(cache=workspace.layout.state / "picture-measures.json", workers=workspace.processes),
         frozen=frozen_splits(workspace.layout.records),
     )
 
@@ -85,10 +86,11 @@ def frozen_splits(records: Path) -> dict[str, Split]:
 def _told(figures: dict[str, Any], verb: str) -> Report:
     splits = ", ".join(f"{count} {split}" for split, count in figures["splits"].items())
     alike = ", ".join(f"{count} {kind}" for kind, count in figures["duplicates"].items())
+    flags = ", ".join(f"{count} {flag}" for flag, count in figures["quality"].items())
     left_out = sum(figures["excluded"].values())
     return Report(
         summary=f"{figures['photographs']} photographs {verb} in {figures['groups']} groups ({splits or 'no split used'}); "
-        f"duplicates: {alike or 'none'}; left out: {left_out}.",
+        f"duplicates: {alike or 'none'}; left out: {left_out}; worth a look: {flags or 'none'}.",
         data=figures,
         findings=[_finding(item) for item in figures["findings"]],
         next_command="workbench curation app",

@@ -9,16 +9,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from workbench.curation.duplicates import Pair, exact_pairs, near_pairs, superseded, union_pairs
-from workbench.curation.splits import assign_splits, check_shares
+from workbench.curation.quality import quality_row
+from workbench.curation.splits import Placed, assign_splits, check_shares
 from workbench.domain.dataset import Split
 from workbench.domain.findings import Finding, Refused, refused
 from workbench.domain.lineage import canonical_json, require_activity
 from workbench.layout import Layout
-from workbench.ports import Fingerprint, Within
-from workbench.tables import DUPLICATES, IMAGES, LABELLED, read_all_rows, read_rows, write_table
+from workbench.ports import Fingerprint, Gauge, Within
+from workbench.tables import DUPLICATES, IMAGES, LABELLED, QUALITY, read_all_rows, read_rows, write_table
 
 #: Name and version of this activity: raise the number whenever equal input may give other tables.
-ACTIVITY = "curation/1"
+ACTIVITY = "curation/2"
 
 #: Length of a perceptual hash.
 _HASH_BITS = 256
@@ -26,9 +27,10 @@ _HASH_BITS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curated:
-    """What the stage decided: rows of `tables.IMAGES`, pairs of duplicates, findings; and what is labelled."""
+    """What the stage decided: rows of `tables.IMAGES` and `tables.QUALITY`, duplicates, findings; what is labelled."""
 
     images: tuple[Mapping[str, Any], ...]
+    quality: tuple[Mapping[str, Any], ...]
     pairs: tuple[Pair, ...]
     findings: tuple[Finding, ...]
     labelled: frozenset[str]
@@ -62,6 +64,7 @@ def plan_curation(
     *,
     fingerprint: Fingerprint,
     within: Within,
+    gauge: Gauge,
     frozen: Mapping[str, Split],
 ) -> Curated:
     """Return groups and splits for all admitted photographs; nothing is written.
@@ -80,7 +83,8 @@ def plan_curation(
         rows.setdefault(row["image_id"], row)
     contents = {image_id: row["file_sha256"] for image_id, row in rows.items()}
     exact = exact_pairs(contents)
-    hashes = fingerprint([(row["file_sha256"], layout.data / row["path"]) for row in rows.values()])
+    files = [(row["file_sha256"], layout.data / row["path"]) for row in rows.values()]
+    hashes, sights = fingerprint(files), gauge(files)
     repeats = {pair.other_image_id for pair in exact}
     distinct = {image_id: hashes[content] for image_id, content in contents.items() if image_id not in repeats}
     pairs = exact + near_pairs(distinct, most_bits=params["near_duplicate_bits"], within=within)
@@ -92,17 +96,19 @@ def plan_curation(
         salt=params["split_salt"],
         frozen=frozen,
     )
-    images = tuple(
-        {
-            **rows[image_id],
-            "group_id": placed[image_id].group_id,
-            "split": placed[image_id].split and str(placed[image_id].split),
-            "excluded": placed[image_id].excluded,
-        }
-        for image_id in sorted(rows)
-    )
     ordered = sorted(pairs, key=lambda pair: (pair.image_id, pair.other_image_id))
-    return Curated(images=images, pairs=tuple(ordered), findings=tuple(findings), labelled=frozenset(_labelled(layout)))
+    return Curated(
+        images=tuple(_placed_row(rows[image_id], placed[image_id]) for image_id in sorted(rows)),
+        quality=tuple(quality_row(rows[image_id], sights[contents[image_id]]) for image_id in sorted(rows)),
+        pairs=tuple(ordered),
+        findings=tuple(findings),
+        labelled=frozenset(_labelled(layout)),
+    )
+
+
+def _placed_row(row: Mapping[str, Any], place: Placed) -> dict[str, Any]:
+    split = place.split and str(place.split)
+    return {**row, "group_id": place.group_id, "split": split, "excluded": place.excluded}
 
 
 def _labelled(layout: Layout) -> Iterator[str]:
@@ -116,6 +122,7 @@ def write_curation(layout: Layout, curated: Curated) -> None:
     """Write data/04_curation."""
     target = layout.curation
     write_table(target / "images.parquet", IMAGES, curated.images)
+    write_table(target / "quality.parquet", QUALITY, curated.quality)
     write_table(target / "duplicates.parquet", DUPLICATES, [asdict(pair) for pair in curated.pairs])
     part = target / "curation.json.part"
     part.write_text(canonical_json(curation_figures(curated)) + "\n", encoding="utf-8")
@@ -123,7 +130,7 @@ def write_curation(layout: Layout, curated: Curated) -> None:
 
 
 def curation_figures(curated: Curated) -> dict[str, Any]:
-    """Return counts (photographs, groups, splits, exclusions by reason, duplicates by kind) and the findings."""
+    """Return counts (photographs, groups, splits, exclusions by reason, duplicates by kind, flags) and the findings."""
     images = curated.images
     labelled = [row["split"] for row in images if row["split"] and row["image_id"] in curated.labelled]
     reasons = [row["excluded"].split(" of ")[0] for row in images if row["excluded"]]
@@ -134,6 +141,7 @@ def curation_figures(curated: Curated) -> dict[str, Any]:
         "labelled": _counts(labelled),
         "excluded": _counts(reasons),
         "duplicates": _counts(pair.kind for pair in curated.pairs),
+        "quality": _counts(flag for row in curated.quality for flag in row["flags"]),
         "findings": [finding.to_json() for finding in curated.findings],
     }
 

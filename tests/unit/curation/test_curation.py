@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter
 
 from workbench.adapters import nearest
-from workbench.adapters.perceptual_hash import PerceptualHasher
+from workbench.adapters.perceptual_hash import PerceptualHasher, PictureGauge
 from workbench.cli.curation import curation_app, frozen_splits
 from workbench.cli.wiring import Workspace
 from workbench.curation import duplicates
 from workbench.curation.duplicates import exact_pairs, near_pairs, superseded
-from workbench.curation.splits import Placed, assign_splits, draw_split
+from workbench.curation.splits import Placed, assign_splits, draw_split, group_images
 from workbench.curation.stage import ACTIVITY, plan_curation, write_curation
 from workbench.domain.dataset import Split
 from workbench.domain.findings import Busy, Refused
 from workbench.domain.lineage import sha256_hex
 from workbench.layout import Layout
-from workbench.tables import DUPLICATES, IMAGES, read_rows, write_table
+from workbench.tables import DUPLICATES, IMAGES, QUALITY, read_rows, write_table
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 
@@ -164,6 +164,16 @@ def test_what_joins_two_frozen_splits_stays_out_with_a_finding() -> None:
     assert "curation.split-conflict" in {finding.code for finding in findings}
 
 
+def test_items_are_numbered_anew_in_each_seizure() -> None:
+    rows = [
+        {"image_id": "a", "seizure_id": "p/s1", "item_id": "p/1"},
+        {"image_id": "b", "seizure_id": "p/s2", "item_id": "p/1"},
+        {"image_id": "c", "seizure_id": None, "item_id": "p/1"},
+        {"image_id": "d", "seizure_id": None, "item_id": "p/1"},
+    ]
+    assert sorted(group_images(rows, []).values()) == [("a",), ("b",), ("c", "d")]
+
+
 def test_splits_reach_the_shares_asked_for() -> None:
     drawn = [draw_split(str(number), SHARES, salt="x") for number in range(4000)]
     assert drawn.count(Split.TRAIN) / 4000 == pytest.approx(0.6, abs=0.03)
@@ -200,11 +210,11 @@ PARAMS = {"activity": ACTIVITY, "near_duplicate_bits": 31, "split_salt": "s", "s
 
 def _curate(layout: Layout, **changes: Any) -> list[dict[str, Any]]:
     hasher = PerceptualHasher(cache=layout.state / "cache.json")
+    gauge = PictureGauge(cache=layout.state / "measures.json")
     frozen = changes.pop("frozen", {})
     params = {**PARAMS, **changes}
-    write_curation(
-        layout, plan_curation(layout, params, fingerprint=hasher, within=nearest.codes_within, frozen=frozen)
-    )
+    curated = plan_curation(layout, params, fingerprint=hasher, within=nearest.codes_within, gauge=gauge, frozen=frozen)
+    write_curation(layout, curated)
     return read_rows(layout.curation / "images.parquet", IMAGES)
 
 
@@ -215,6 +225,8 @@ def test_every_admitted_photograph_has_one_row_and_repeats_say_of_what(tmp_path:
     assert rows["b"]["contribution_id"] == "c1"
     assert rows["c"]["excluded"] == "exact duplicate of aaaaaaaaaaaa"
     assert rows["c"]["group_id"] == rows["a"]["group_id"] != rows["b"]["group_id"]
+    measured = read_rows(layout.curation / "quality.parquet", QUALITY)
+    assert [row["image_id"][0] for row in measured] == ["a", "b", "c"]
     pairs = read_rows(layout.curation / "duplicates.parquet", DUPLICATES)
     assert [(pair["kind"], pair["distance_bits"]) for pair in pairs] == [("exact", 0)]
     kept = {row["image_id"][0]: row for row in _curate(layout, frozen={"c" * 64: Split.TEST})}
@@ -228,7 +240,7 @@ def test_the_same_photographs_give_the_same_bytes(tmp_path: Path) -> None:
     first = {path.name: path.read_bytes() for path in layout.curation.iterdir()}
     _curate(layout)
     assert {path.name: path.read_bytes() for path in layout.curation.iterdir()} == first
-    assert set(first) == {"images.parquet", "duplicates.parquet", "curation.json"}
+    assert set(first) == {"images.parquet", "duplicates.parquet", "quality.parquet", "curation.json"}
 
 
 @pytest.mark.parametrize(
