@@ -59,7 +59,7 @@ def test_the_sheet_is_a_picture_of_the_pairs(augmented: Layout, workbench: Run, 
 
 def test_a_bad_recipe_is_refused_before_anything_runs(augmented: Layout, workbench: Run) -> None:
     text = augmented.params.read_text()
-    augmented.params.write_text(text.replace("HorizontalFlip", "HorizontalFlop"))
+    augmented.params.write_text(text.replace("RandomBrightnessContrast", "RandomBrightnessContrasts"))
     answer = workbench("augmentation", "--workspace", augmented.root, expect=1)
     assert [finding["code"] for finding in answer["findings"]] == ["augmentation.bad-recipe"]
     augmented.params.write_text(text)

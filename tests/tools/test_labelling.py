@@ -19,13 +19,7 @@ from workbench.domain.geometry import Box, ring_box
 from workbench.labelling.exchange import results_from_instances
 from workbench.labelling.label_config import read_label_config
 
-pytestmark = [
-    pytest.mark.tools,
-    pytest.mark.slow,
-    # The SDK's HTTP client is closed by the garbage collector only.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
+pytestmark = [pytest.mark.tools, pytest.mark.slow]
 
 Run = Callable[..., dict[str, Any]]
 

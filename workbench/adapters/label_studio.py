@@ -7,6 +7,7 @@ its own tasks; a photograph is known by ``data.sha256`` alone.
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,11 +31,15 @@ class LabelStudioServer:
 
     def __init__(self, url: str, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
         """Name the server and the access token of the user to act as; nothing is asked yet."""
+        import httpx
         from label_studio_sdk import LabelStudio
 
         self.url = url
+        # The SDK never closes the client it makes: this one closes with the object.
+        connections = httpx.Client(timeout=timeout_s, follow_redirects=True)
+        weakref.finalize(self, connections.close)
         with self._asked():
-            self._client = LabelStudio(base_url=url, api_key=token, timeout=timeout_s, max_retries=0)
+            self._client = LabelStudio(base_url=url, api_key=token, httpx_client=connections, max_retries=0)
 
     def find_project(self, title: str) -> int | None:
         """Return the id of the oldest project of that title, None if there is none."""
