@@ -29,6 +29,16 @@ _PIXELS_PER_BYTE = 1500
 _PIXELS_BASE = 4e6
 
 _ORIENTATION_TAG = 0x0112
+#: How a stored grid becomes upright: Pillow's names of the turns (CIPA DC-008, tag 0x0112).
+_TURNS: Mapping[int, str] = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 #: Orientations that exchange width and height.
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _TOP_8_BIT, _TOP_16_BIT = 255.0, 65535.0
@@ -62,6 +72,12 @@ def prepare() -> None:
 
     pillow_heif.register_heif_opener()
     Image.init()
+
+
+def copy_item(item: tuple[bytes, str], *, parameters: Mapping[str, Any]) -> Copied | Rejected:
+    """Return what `make_working_copy` makes of (bytes, suffix); sandboxed workers import this module and little else."""
+    data, suffix = item
+    return make_working_copy(data, suffix, parameters)
 
 
 def make_working_copy(data: bytes, suffix: str, parameters: Mapping[str, Any]) -> Copied | Rejected:
@@ -116,7 +132,7 @@ def _inspect(image: Any, size_bytes: int, suffix: str, parameters: Mapping[str, 
 
 
 def _copy(image: Any, parameters: Mapping[str, Any]) -> Copied:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     # The HEIF decoder turns the pixels itself, by the file's own transform boxes, and leaves orientation 1.
     orientation = image.getexif().get(_ORIENTATION_TAG, 1)
@@ -127,16 +143,14 @@ def _copy(image: Any, parameters: Mapping[str, Any]) -> Copied:
     image.load()
     pixels = _srgb(image)
     if orientation != 1 and not turns_itself:
-        turned = Image.new("RGB", pixels.size)
-        turned.paste(pixels)
-        turned.getexif()[_ORIENTATION_TAG] = orientation
-        pixels = ImageOps.exif_transpose(turned)
+        pixels = pixels.transpose(Image.Transpose[_TURNS[orientation]])
     scale = min(1.0, parameters["max_side_px"] / max(pixels.size))
     if scale < 1:
         size = (max(1, round(pixels.width * scale)), max(1, round(pixels.height * scale)))
         pixels = pixels.resize(size, Image.Resampling.LANCZOS)
-    # Rebuilt from raw pixels: whatever else the file carried has no way into the copy.
-    clean = Image.frombytes("RGB", pixels.size, pixels.tobytes())
+    # A new picture that only pixels are put into: whatever else the file carried has no way into the copy.
+    clean = Image.new("RGB", pixels.size)
+    clean.paste(pixels)
     out = io.BytesIO()
     clean.save(out, "JPEG", quality=int(parameters["jpeg_quality"]), subsampling=0)
     return Copied(
@@ -174,4 +188,4 @@ def _srgb(image: Any) -> Any:
             done = None  # a damaged profile: the pixels as they are
         if done is not None:
             return done
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

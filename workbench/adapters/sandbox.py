@@ -13,6 +13,8 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
+import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -70,7 +72,7 @@ class Sandbox(Generic[T, R]):
     Parameters
     ----------
     function
-        A module-level function of one item.
+        A function of one item, in a module that a worker can import (not the program's own ``__main__``).
     prepare
         Called once in each worker before the limits close in.
     timeout_s
@@ -167,7 +169,8 @@ class Sandbox(Generic[T, R]):
         process = self._context.Process(
             target=_serve, args=(theirs, self._function, self._prepare, self._timeout_s), daemon=True
         )
-        process.start()
+        with _without_main():
+            process.start()
         theirs.close()
         worker = _Worker(process=process, pipe=ours)
         try:
@@ -181,6 +184,20 @@ class Sandbox(Generic[T, R]):
         worker.pipe.close()
         worker.process.kill()
         worker.process.join()
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep a starting worker from importing the program that starts it: a decoder needs no command line.
+
+    `multiprocessing` has a new process run the main module's file again; one without a file is left alone.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _processor_s(process_id: int) -> float:

@@ -103,7 +103,7 @@ class _Inspector:
         params = self.workspace.section("intake")
         store = SealedStore(self.workspace.layout.custody)
         sandbox: Sandbox[tuple[bytes, str], images.Copied | images.Rejected] = Sandbox(
-            functools.partial(_decode, parameters=dict(params)),
+            functools.partial(images.copy_item, parameters=dict(params)),
             prepare=images.prepare,
             workers=self.workspace.processes,
             timeout_s=params["timeout_s"],
@@ -119,11 +119,6 @@ class _Inspector:
         with sandbox:
             for index, result in sandbox.map(items):
                 yield fit[index], _verdict(result)
-
-
-def _decode(item: tuple[bytes, str], *, parameters: Mapping[str, Any]) -> images.Copied | images.Rejected:
-    data, suffix = item
-    return images.make_working_copy(data, suffix, parameters)
 
 
 def _verdict(result: images.Copied | images.Rejected | Lost) -> admit.Verdict:
