@@ -13,9 +13,18 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.custody import merkle
 from workbench.custody.keys import read_checkpoint, verify_signature
 from workbench.custody.ledger import Event, Ledger, audit
-from workbench.custody.merkle import inclusion_proof, leaf_hash, proves_inclusion, root_hash
+from workbench.custody.merkle import (
+    inclusion_proof,
+    inclusion_proofs,
+    leaf_hash,
+    proves_inclusion,
+    root_hash,
+    roots_at,
+)
+from workbench.domain.findings import Refused
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -150,3 +159,48 @@ def test_signatures_hold_for_their_data_only(custody: Path) -> None:
     assert verify_signature(ledger.public_key_pem(), b"record", signature)
     assert not verify_signature(ledger.public_key_pem(), b"recorD", signature)
     assert (custody / "keys" / "ledger.pem").stat().st_mode & 0o777 == 0o600
+
+
+@given(st.integers(0, 90), st.data())
+def test_roots_in_one_pass_are_those_of_each_size(size: int, data: st.DataObject) -> None:
+    leaves = [leaf_hash(str(number).encode()) for number in range(size)]
+    sizes = data.draw(st.lists(st.integers(0, size)))
+    assert roots_at(leaves, sizes) == {n: root_hash(leaves[:n]) for n in sizes}
+
+
+def test_proofs_of_a_whole_delivery_cost_little_more_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = []
+    plain = merkle._node_hash
+    monkeypatch.setattr(merkle, "_node_hash", lambda left, right: hashed.append(1) or plain(left, right))
+    leaves = [leaf_hash(str(number).encode()) for number in range(500)]
+    assert len(inclusion_proofs(leaves, range(500))) == 500
+    assert len(hashed) < 1000
+
+
+def test_a_checkpoint_file_appears_whole_or_not_at_all(custody: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Ledger.open(custody).append([Event(kind="admit", actor="a", once="late")], now=NOW)
+    monkeypatch.undo()
+    assert _findings(custody) == []
+    Ledger.open(custody).append([Event(kind="admit", actor="a", once="late")], now=NOW)
+    assert (custody / "checkpoints" / "000000000013.txt").is_file()
+    assert _findings(custody) == []
+
+
+def test_a_ledger_whose_key_is_gone_gets_no_other(custody: Path) -> None:
+    (custody / "keys" / "ledger.pem").unlink()
+    with pytest.raises(Refused, match=r"ledger\.pem") as caught:
+        Ledger.open(custody)
+    assert caught.value.findings[0].code == "custody.key-missing"
+    assert not (custody / "keys" / "ledger.pem").exists()
+
+
+def test_an_entry_is_found_by_its_key(custody: Path) -> None:
+    entry = Ledger.open(custody).find("1/2")
+    assert entry is not None
+    assert entry.seq == 6
+    assert Ledger.open(custody).find("never") is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 import zipfile
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbench.domain.findings import Refused
-from workbench.intake.archive import open_delivery
+from workbench.intake.archive import links_in, open_delivery
 from workbench.intake.seizure_table import read_seizure_table
 
 
@@ -86,3 +87,65 @@ def test_columns_about_people_are_refused(column: str) -> None:
 def test_a_sound_table_reads_whatever_the_case_of_its_header() -> None:
     rows = read_seizure_table("\ufeffPath, Seizure_ID ,item_id\na.jpg,s1,\n", name="t", delivered={"a.jpg"})
     assert (rows["a.jpg"].seizure_id, rows["a.jpg"].item_id) == ("s1", None)
+
+
+def test_a_table_may_write_names_as_another_system_does() -> None:
+    text = "path,seizure_id\nphotos\\e\u0301.jpg,s1\n./b.jpg,s2\n"
+    rows = read_seizure_table(text, name="t", delivered={"photos/\u00e9.jpg", "b.jpg"})
+    assert {path: row.seizure_id for path, row in rows.items()} == {"photos/\u00e9.jpg": "s1", "b.jpg": "s2"}
+
+
+def test_what_is_no_csv_is_refused_in_a_sentence() -> None:
+    with pytest.raises(Refused, match="is no CSV"):
+        read_seizure_table("path,seizure_id\n" + "a" * 200_000 + ",s\n", name="t", delivered={"a.jpg"})
+
+
+def _method_nobody_knows(raw: bytearray) -> None:
+    directory = raw.find(b"PK\x01\x02")
+    raw[8:10] = raw[directory + 10 : directory + 12] = (99).to_bytes(2, "little")
+
+
+def _another_name_inside(raw: bytearray) -> None:
+    raw[30:31] = b"z"
+
+
+def _flip_its_data(raw: bytearray) -> None:
+    raw[36] ^= 0xFF
+
+
+@pytest.mark.parametrize("spoil", [_method_nobody_knows, _another_name_inside, _flip_its_data])
+def test_damaged_zips_are_refused_when_they_are_read(tmp_path: Path, spoil: Callable[[bytearray], None]) -> None:
+    path = tmp_path / "d.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.jpg", b"abc")
+    raw = bytearray(path.read_bytes())
+    spoil(raw)
+    path.write_bytes(raw)
+    with open_delivery(path) as members, pytest.raises(Refused) as caught, members[0].open() as stream:
+        stream.read()
+    assert caught.value.findings[0].code == "intake.archive-refused"
+
+
+def test_a_zip_that_claims_too_many_entries_is_refused_before_its_directory_is_read(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "d.zip", lambda a: a.writestr("a.jpg", b"abc"))
+    record = b"PK\x06\x06" + bytes(28) + (200_000).to_bytes(8, "little") + bytes(16)
+    raw = path.read_bytes()
+    end = raw.rfind(b"PK\x05\x06")
+    locator = b"PK\x06\x07" + bytes(4) + end.to_bytes(8, "little") + bytes(4)
+    path.write_bytes(raw[:end] + record + locator + raw[end:])
+    with pytest.raises(Refused, match="200000 entries"), open_delivery(path):
+        pass
+
+
+def test_names_in_another_encoding_are_kept_readable(tmp_path: Path) -> None:
+    with open(os.fsencode(tmp_path) + b"/caf\xe9.jpg", "wb") as file:  # noqa: PTH123 -- a name that is no text
+        file.write(b"a")
+    with open_delivery(tmp_path) as (member,), member.open() as stream:
+        assert (member.path, stream.read()) == ("caf\\xe9.jpg", b"a")
+
+
+def test_links_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"a")
+    (tmp_path / "b.jpg").symlink_to(tmp_path / "a.jpg")
+    (tmp_path / "folder").symlink_to("/etc")
+    assert links_in(tmp_path) == ["b.jpg", "folder"]

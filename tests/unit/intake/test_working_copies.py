@@ -42,13 +42,15 @@ def _encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_comes_out_upright(orientation: int) -> None:
+def test_every_orientation_comes_out_upright(orientation: int, kind: str) -> None:
     turn = _STORED[orientation]
     stored = _upright().transpose(turn) if turn is not None else _upright()
     exif = Image.Exif()
     exif[0x0112] = orientation
-    copied = images.make_working_copy(_encode(stored, "JPEG", exif=exif, quality=98), ".jpg", PARAMETERS)
+    suffix = min(images.FORMATS[kind])
+    copied = images.make_working_copy(_encode(stored, kind, exif=exif, quality=98), suffix, PARAMETERS)
     assert isinstance(copied, Copied)
     assert copied.orientation == orientation
     assert (copied.original_width_px, copied.original_height_px) == stored.size
@@ -111,3 +113,13 @@ def test_the_same_bytes_come_out_until_the_activity_s_version_is_raised() -> Non
     copied = images.make_working_copy(_encode(_upright(), "PNG"), ".png", PARAMETERS)
     assert isinstance(copied, Copied)
     assert hashlib.sha256(copied.jpeg).hexdigest() == "df4de2a28c4228c53e78dc86c2321fe2e5f1215c244774b2995e157bada51ef1"
+
+
+def test_an_error_no_decoder_should_raise_is_a_verdict_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(*_: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(images, "_srgb", odd)
+    verdict = images.make_working_copy(_encode(_upright(), "PNG"), ".png", PARAMETERS)
+    assert isinstance(verdict, Rejected)
+    assert verdict.code == "intake.decode-failed"
