@@ -21,6 +21,9 @@ from workbench.tables import FILES, IMAGES, QUARANTINE, read_rows, write_table
 #: Name and version of this activity: raise the number whenever equal input may give other bytes.
 ACTIVITY = "working-copy/1"
 
+#: The tables are written after this many verdicts too, so that an interrupted run has at most these to redo.
+_KEEP_EVERY = 1_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -78,7 +81,8 @@ def _admit_contribution(
     keys = {row["image_id"]: file_key(row, params) for row in files}
     images, quarantine = reusable(layout, target, keys)
     todo = [row for row in files if row["image_id"] not in images and row["image_id"] not in quarantine]
-    for position, verdict in track(inspect(todo), total=len(todo), doing=f"Inspecting {folder.name}"):
+    shown = track(inspect(todo), total=len(todo), doing=f"Inspecting {folder.name}")
+    for count, (position, verdict) in enumerate(shown, start=1):
         row = todo[position]
         key = keys[row["image_id"]]
         if verdict.jpeg is not None and verdict.facts is not None:
@@ -90,12 +94,25 @@ def _admit_contribution(
                 "detail": verdict.detail,
                 "work_key": key,
             }
+        if count % _KEEP_EVERY == 0:
+            _write_tables(target, files, images, quarantine)
+    admitted, held = _write_tables(target, files, images, quarantine)
+    _remove_strays(target, {str(row["path"]) for row in admitted}, layout.data)
+    return Admitted(images=tuple(admitted), quarantine=tuple(held), decoded=len(todo))
+
+
+def _write_tables(
+    target: Path,
+    files: Sequence[Mapping[str, Any]],
+    images: Mapping[str, Mapping[str, Any]],
+    quarantine: Mapping[str, Mapping[str, Any]],
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Write both tables with the verdicts so far; return their rows."""
     admitted = [_with_terms(images[image_id], row) for row in files if (image_id := row["image_id"]) in images]
     held = [quarantine[image_id] for image_id in sorted(quarantine)]
     write_table(target / "images.parquet", IMAGES, admitted)
     write_table(target / "quarantine.parquet", QUARANTINE, held)
-    _remove_strays(target, {str(row["path"]) for row in admitted}, layout.data)
-    return Admitted(images=tuple(admitted), quarantine=tuple(held), decoded=len(todo))
+    return list(admitted), held
 
 
 def file_key(row: Mapping[str, Any], params: Mapping[str, Any]) -> str:
