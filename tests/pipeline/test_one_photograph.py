@@ -44,7 +44,11 @@ def delivery(tmp_path_factory: pytest.TempPathFactory, draw_photograph: Callable
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory, workbench: Run, delivery: Path) -> Path:
     """A workspace that has walked the whole way to release v1."""
-    root = tmp_path_factory.mktemp("lab") / "workspace"
+    return walk_to_release(tmp_path_factory.mktemp("lab") / "workspace", workbench, delivery)
+
+
+def walk_to_release(root: Path, workbench: Run, delivery: Path) -> Path:
+    """Walk a delivery to release v1 in a new workspace; return the workspace."""
     at = ("--workspace", root)
     workbench("init", root)
     # Renders have their own tests; here the engine stays out, so that the walk takes seconds.
@@ -120,3 +124,12 @@ def test_the_same_delivery_again_changes_nothing(released: Path, workbench: Run,
 
 def test_the_ledger_is_sound(released: Path, workbench: Run) -> None:
     workbench("ledger", "verify", "--objects", "--workspace", released)
+
+
+def test_the_same_inputs_give_the_same_bytes_in_another_workspace(
+    released: Path, workbench: Run, delivery: Path, tmp_path: Path
+) -> None:
+    twin = walk_to_release(tmp_path / "elsewhere" / "twin", workbench, delivery)
+    manifests = [(root / "data" / "07_release" / "MANIFEST.sha256").read_text() for root in (released, twin)]
+    assert manifests[0] == manifests[1]
+    assert len(manifests[0].splitlines()) > 20
