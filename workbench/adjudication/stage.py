@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 from workbench.adjudication.agreement import measure_agreement
 from workbench.adjudication.consensus import Outcome, decide, keep_all
 from workbench.domain.annotation import DecidedBy, Instance, Pass
-from workbench.domain.findings import Refused, refused
+from workbench.domain.findings import Finding, Refused, refused
 from workbench.domain.lineage import canonical_json, require_activity
+from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
 from workbench.tables import (
     ANNOTATIONS,
@@ -44,17 +46,19 @@ class Answers:
     imported: dict[str, list[Instance]]
 
 
-def run_adjudication(layout: Layout, params: Mapping[str, Any]) -> dict[str, Any]:
+def run_adjudication(layout: Layout, params: Mapping[str, Any], *, taxonomy: Taxonomy) -> dict[str, Any]:
     """Write data/03_adjudication from all snapshots in data/02_labelling; return the agreement figures.
 
     Raises
     ------
     Refused
-        ``workspace.input-missing``, ``workspace.activity-version`` or ``workspace.params-invalid``.
+        ``workspace.input-missing``, ``workspace.activity-version``, ``workspace.params-invalid``, ``tables.schema`` or
+        ``taxonomy.unknown-code``.
 
     """
     check_params(params)
     answers = read_answers(layout)
+    check_codes(answers, taxonomy)
     truth, dissent, labelled = [], [], []
     for image_id in sorted(answers):
         of = answers[image_id]
@@ -163,17 +167,7 @@ def read_answers(layout: Layout) -> dict[str, dict[str, Answers]]:
         )
     found: dict[str, dict[str, Answers]] = {}
     for folder in snapshots:
-        annotations = read_rows(folder / "annotations.parquet", ANNOTATIONS)
-        instances: dict[str, list[Instance]] = {row["annotation_id"]: [] for row in annotations}
-        for row in read_rows(folder / "instances.parquet", INSTANCES):
-            if row["annotation_id"] not in instances:
-                raise refused(
-                    "tables.schema",
-                    folder / "instances.parquet",
-                    f"has an instance of answer {row['annotation_id']}, which is not in annotations.parquet.",
-                    "Restore the snapshot with `dvc checkout`, or pull it anew.",
-                )
-            instances[row["annotation_id"]].append(row_instance(row))
+        annotations, instances = _snapshot(folder)
         for row in sorted(annotations, key=lambda row: (row["submitted_at"] or "", row["annotation_id"])):
             projects = found.setdefault(row["image_id"], {})
             of = projects.setdefault(row["project"], Answers(blind={}, adjudicated={}, imported={}))
@@ -183,6 +177,65 @@ def read_answers(layout: Layout) -> dict[str, dict[str, Answers]]:
             kind.pop(row["annotator"], None)
             kind[row["annotator"]] = given
     return found
+
+
+def _snapshot(folder: Path) -> tuple[list[dict[str, Any]], dict[str, list[Instance]]]:
+    """Return one snapshot's answers and, by answer, their instances; refuse one that contradicts itself."""
+    annotations = read_rows(folder / "annotations.parquet", ANNOTATIONS)
+    images = {row["annotation_id"]: row["image_id"] for row in annotations}
+    instances: dict[str, list[Instance]] = {annotation_id: [] for annotation_id in images}
+    for row in annotations:
+        if row["pass_"] not in set(Pass):
+            raise _damaged(folder / "annotations.parquet", f"has an answer of the unknown pass {row['pass_']!r}.")
+    for row in read_rows(folder / "instances.parquet", INSTANCES):
+        path, answer = folder / "instances.parquet", row["annotation_id"]
+        if answer not in images:
+            raise _damaged(path, f"has an instance of answer {answer}, which is not in annotations.parquet.")
+        if row["image_id"] != images[answer]:
+            raise _damaged(path, f"has an instance of answer {answer} on another photograph than the answer is about.")
+        try:
+            instances[answer].append(row_instance(row))
+        except (ValueError, TypeError, KeyError) as error:
+            raise _damaged(path, f"has an instance that cannot be read: {row['instance_id']} ({error}).") from error
+    return annotations, instances
+
+
+def _damaged(path: Path, what: str) -> Refused:
+    return refused("tables.schema", path, what, "Restore the snapshot with `dvc checkout`, or pull it anew.")
+
+
+def check_codes(answers: Mapping[str, Mapping[str, Answers]], taxonomy: Taxonomy) -> None:
+    """Refuse answers with a category, facet or facet value that the taxonomy does not have, each told once.
+
+    Raises
+    ------
+    Refused
+        ``taxonomy.unknown-code``.
+
+    """
+    codes = set(taxonomy.codes)
+    facets = {(facet.code, value) for facet in taxonomy.facets for value in facet.values}
+    unknown: Counter[str] = Counter()
+    for projects in answers.values():
+        for given in projects.values():
+            for marks in (*given.blind.values(), *given.adjudicated.values(), *given.imported.values()):
+                for mark in marks:
+                    if mark.category not in codes:
+                        unknown[mark.category] += 1
+                    for code, value in mark.facets.items():
+                        if (code, value) not in facets:
+                            unknown[f"{code}={value}"] += 1
+    if unknown:
+        raise Refused(*(_unknown(code, count, taxonomy) for code, count in sorted(unknown.items())))
+
+
+def _unknown(code: str, count: int, taxonomy: Taxonomy) -> Finding:
+    return Finding(
+        code="taxonomy.unknown-code",
+        subject=code,
+        message=f"is the code of {count} labelled objects, but taxonomy {taxonomy.version} does not have it.",
+        remedy="Add it to label_configs/taxonomy.yaml, or correct the labels and pull them anew.",
+    )
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -10,7 +10,13 @@ import typer
 
 from workbench import tables
 from workbench.adapters import dvc
-from workbench.adjudication.stage import check_params, read_answers, run_adjudication, settle_photograph
+from workbench.adjudication.stage import (
+    check_codes,
+    check_params,
+    read_answers,
+    run_adjudication,
+    settle_photograph,
+)
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -30,11 +36,13 @@ def adjudication(*, workspace: Workspace, stage: StageOption = False, dry_run: D
     layout, params = workspace.layout, workspace.section("adjudication")
     if dry_run:
         check_params(params)
-        outcomes = Counter(settle_photograph(of, params).status for of in read_answers(layout).values())
+        answers = read_answers(layout)
+        check_codes(answers, workspace.taxonomy)
+        outcomes = Counter(settle_photograph(of, params).status for of in answers.values())
         told = ", ".join(f"{count} {status}" for status, count in sorted(outcomes.items()))
         return Report(summary=f"Would settle {outcomes.total()} photographs: {told}.", data=dict(outcomes))
     if stage:
-        run_adjudication(layout, params)
+        run_adjudication(layout, params, taxonomy=workspace.taxonomy)
     else:
         require_answers(workspace)
         dvc.repro(layout.root, ["adjudication"])

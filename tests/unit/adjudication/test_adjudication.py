@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import krippendorff
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,9 +19,13 @@ from workbench.adjudication.stage import ACTIVITY, Answers, run_adjudication, se
 from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
 from workbench.domain.findings import Refused
 from workbench.domain.geometry import Box, box_iou, ring_box
+from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
 from workbench.tables import ANNOTATIONS, INSTANCES, instance_row, read_rows, write_table
 
+TAXONOMY = Taxonomy.from_mapping(
+    yaml.safe_load((Path(__file__).resolve().parents[3] / "label_configs" / "taxonomy.yaml").read_text("utf-8"))
+)
 PARAMS = {"match_iou": 0.5, "accept_iou": 0.7, "single_annotator": "accept"}
 
 
@@ -72,12 +79,34 @@ def test_alpha_is_the_one_of_krippendorffs_worked_example() -> None:
     one = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0]
     other = [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]
     said = [(str(a), str(b)) for a, b in zip(one, other, strict=True)]
-    assert nominal_alpha(said) == pytest.approx(0.0952, abs=1e-4)
+    assert nominal_alpha(Counter(said)) == pytest.approx(0.0952, abs=1e-4)
+
+
+def test_alpha_with_several_coders_and_gaps_is_the_one_published_with_the_library() -> None:
+    # krippendorff.alpha's docstring: three coders and 15 units; then four observers and 12 units, an example that
+    # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), section C, works out to 0.743.
+    published = {
+        ("*****34121133*3", "1*213343*******", "**21344*21133*4"): 0.691358,
+        ("123321412***", "1233224125*3", "*3332342251*", "12332441251*"): 0.743,
+    }
+    for coders, alpha in published.items():
+        units = zip(*([None if value == "*" else value for value in coder] for coder in coders), strict=True)
+        assert nominal_alpha(Counter(units)) == pytest.approx(alpha, abs=5e-4)
+
+
+@given(st.lists(st.tuples(*[st.sampled_from("abcd") | st.none()] * 3), min_size=1, max_size=30))
+def test_alpha_is_what_the_library_computes(units: list[tuple[str | None, ...]]) -> None:
+    ours = nominal_alpha(Counter(units))
+    data = np.array([[np.nan if value is None else "abcd".index(value) for value in unit] for unit in units]).T
+    if ours is not None:
+        theirs = krippendorff.alpha(reliability_data=data, level_of_measurement="nominal")
+        assert ours == pytest.approx(theirs)
 
 
 def test_agreement_that_is_not_defined_is_null() -> None:
-    assert nominal_alpha([]) is None
-    assert nominal_alpha([("a", "a")]) is None
+    assert nominal_alpha({}) is None
+    assert nominal_alpha({("a", "a"): 3}) is None
+    assert nominal_alpha({("a", None): 3, ("b", None): 1}) is None
     figures = measure_agreement({"i": {"p": [], "q": []}}, match_iou=0.5)["overall"]
     assert figures["f1"] is None
     assert figures["mean_iou"] is None
@@ -219,7 +248,7 @@ def test_the_latest_adjudicator_decides_whatever_their_names(tmp_path: Path) -> 
     layout = Layout(tmp_path)
     early, late, again = judged("1", "zoe", 1, 10), judged("2", "ann", 3, 20), judged("3", "zoe", 2, 30)
     _snapshot(layout.labelling / "parts", [early, late, again])
-    run_adjudication(layout, {"activity": ACTIVITY, **PARAMS})
+    run_adjudication(layout, {"activity": ACTIVITY, **PARAMS}, taxonomy=TAXONOMY)
     (truth,) = read_rows(layout.adjudication / "instances.parquet", INSTANCES)
     assert truth["x_min"] == 20
     assert truth["decided_by"] == "adjudication"
@@ -234,7 +263,7 @@ def test_equal_answers_give_equal_bytes(tmp_path: Path) -> None:
     for order in (answers, answers[::-1]):
         layout = Layout(tmp_path / str(len(written)))
         _snapshot(layout.labelling / "parts", order)
-        run_adjudication(layout, {"activity": ACTIVITY, **PARAMS})
+        run_adjudication(layout, {"activity": ACTIVITY, **PARAMS}, taxonomy=TAXONOMY)
         written.append({path.name: path.read_bytes() for path in layout.adjudication.iterdir()})
     assert written[0] == written[1]
     assert set(written[0]) == {"instances.parquet", "disagreements.parquet", "labelled.parquet", "agreement.json"}
@@ -243,10 +272,63 @@ def test_equal_answers_give_equal_bytes(tmp_path: Path) -> None:
 def test_without_any_answer_it_says_how_to_get_some(tmp_path: Path) -> None:
     (tmp_path / "data" / "02_labelling" / "parts").mkdir(parents=True)
     with pytest.raises(Refused, match="labelling pull"):
-        run_adjudication(Layout(tmp_path), {"activity": ACTIVITY, **PARAMS})
+        run_adjudication(Layout(tmp_path), {"activity": ACTIVITY, **PARAMS}, taxonomy=TAXONOMY)
 
 
 @pytest.mark.parametrize("change", [{"match_iou": "half"}, {"accept_iou": 0}, {"single_annotator": "maybe"}])
 def test_parameters_that_cannot_be_used_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     with pytest.raises(Refused, match=f"adjudication.{next(iter(change))}"):
-        run_adjudication(Layout(tmp_path), {"activity": ACTIVITY, **PARAMS, **change})
+        run_adjudication(Layout(tmp_path), {"activity": ACTIVITY, **PARAMS, **change}, taxonomy=TAXONOMY)
+
+
+def _altered(folder: Path, **change: Any) -> None:
+    rows = read_rows(folder / "instances.parquet", INSTANCES)
+    write_table(folder / "instances.parquet", INSTANCES, [{**rows[0], **change}, *rows[1:]])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"category": "part.unheard_of"}, "part.unheard_of"),
+        ({"facets": '{"completeness":"rusty"}'}, "completeness=rusty"),
+        ({"facets": '{"mood":"good"}'}, "mood=good"),
+    ],
+)
+def test_codes_the_taxonomy_does_not_have_are_refused_and_nothing_is_written(
+    tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
+    layout = Layout(tmp_path)
+    answer = {"annotation_id": "1", "annotator": "p", "pass_": "blind1", "submitted_at": None, "x": 0}
+    _snapshot(layout.labelling / "parts", [answer])
+    _altered(layout.labelling / "parts", **change)
+    with pytest.raises(Refused, match=told) as error:
+        run_adjudication(layout, {"activity": ACTIVITY, **PARAMS}, taxonomy=TAXONOMY)
+    assert error.value.findings[0].code == "taxonomy.unknown-code"
+    assert not layout.adjudication.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"annotation_id": "9"}, "answer 9"),
+        ({"image_id": "elsewhere"}, "another photograph"),
+        ({"shape": "sphere"}, "sphere"),
+        ({"facets": "none"}, "cannot be read"),
+    ],
+)
+def test_a_snapshot_that_contradicts_itself_is_refused(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+    layout = Layout(tmp_path)
+    answer = {"annotation_id": "1", "annotator": "p", "pass_": "blind1", "submitted_at": None, "x": 0}
+    _snapshot(layout.labelling / "parts", [answer])
+    _altered(layout.labelling / "parts", **change)
+    with pytest.raises(Refused, match=told) as error:
+        run_adjudication(layout, {"activity": ACTIVITY, **PARAMS}, taxonomy=TAXONOMY)
+    assert error.value.findings[0].code == "tables.schema"
+
+
+def test_a_pass_nobody_knows_is_refused(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    answer = {"annotation_id": "1", "annotator": "p", "pass_": "third", "submitted_at": None, "x": 0}
+    _snapshot(layout.labelling / "parts", [answer])
+    with pytest.raises(Refused, match="third"):
+        run_adjudication(layout, {"activity": ACTIVITY, **PARAMS}, taxonomy=TAXONOMY)
