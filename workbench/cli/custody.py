@@ -15,7 +15,8 @@ from workbench.cli.command import command
 from workbench.cli.reception import DryRunOption, actor
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
-from workbench.custody.ledger import Event, Ledger, audit
+from workbench.custody.audit import audit
+from workbench.custody.ledger import Event, Ledger
 from workbench.custody.object_store import SealedStore
 from workbench.custody.partners import plan_partner, read_partners, write_partners
 from workbench.domain.delivery import Partner
@@ -102,11 +103,10 @@ def ledger_verify(
 ) -> Report:
     """Check that the ledger is what was entered and signed, and with --objects that every original is unaltered."""
     with _ledger(workspace) as ledger:
-        notes = ledger.notes()  # before the entries: what is entered meanwhile must not look like a shortened ledger
-        entries = ledger.entries()
-        findings = list(audit(entries, notes, ledger.public_key_pem()))
+        entries, notes, structure = ledger.read()
+        findings = list(audit(entries, notes, ledger.public_key_pem(), structure))
         checked = 0
-        if objects:
+        if objects and not findings:
             altered, checked = _check_objects(workspace, [json.loads(entry.body) for entry in entries])
             findings += altered
     what = f"{len(entries)} entries" + (f", {checked} originals" if objects else "")
@@ -121,7 +121,7 @@ def _ledger(workspace: Workspace) -> Iterator[Ledger]:
 
     try:
         yield Ledger.open(workspace.layout.custody)
-    except (sqlite3.DatabaseError, json.JSONDecodeError, ValueError) as error:
+    except (sqlite3.Error, ValueError, TypeError) as error:
         raise refused(
             "custody.ledger-altered",
             "custody/ledger.db",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -17,11 +17,11 @@ from typing import Any
 
 import rfc8785
 
-from workbench.custody.keys import Checkpoint, SigningKey, read_checkpoint, write_secret
-from workbench.custody.merkle import inclusion_proofs, leaf_hash, root_hash, roots_at
-from workbench.domain.findings import Finding, refused
+from workbench.custody.keys import Checkpoint, SigningKey, write_secret
+from workbench.custody.merkle import inclusion_proofs, leaf_hash, root_hash
+from workbench.domain.findings import refused
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (
   seq INTEGER PRIMARY KEY, body BLOB NOT NULL, leaf BLOB NOT NULL, chain BLOB NOT NULL
 ) STRICT;
@@ -88,6 +88,21 @@ class InclusionProof:
         return {"index": self.index, "size": self.size, "leaf": self.leaf.hex(), "path": path}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
+    """A ledger database beside its entries: its tables and triggers, SQLite's own check, and the keys entered once."""
+
+    schema: frozenset[tuple[str, str, str]]
+    integrity: tuple[str, ...]
+    once: frozenset[tuple[str, int]]
+
+
+def schema_of(database: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:
+    """Return (kind, name, SQL) of each table and trigger of a database."""
+    rows = database.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return frozenset((kind, name, sql) for kind, name, sql in rows)
+
+
 class Ledger:
     """The ledger of one workspace, in ``custody/``."""
 
@@ -116,7 +131,9 @@ class Ledger:
             )
         ledger = cls(custody, SigningKey.read_or_make(key))
         with closing(ledger._connect()) as database:
-            database.executescript(_SCHEMA)
+            # Only a new database is furnished: what is missing in an old one is for `audit` to find.
+            if not schema_of(database):
+                database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
         return ledger
 
     def _connect(self) -> sqlite3.Connection:
@@ -158,7 +175,7 @@ class Ledger:
             if event.once and database.execute("SELECT 1 FROM once WHERE key = ?", (event.once,)).fetchone():
                 continue
             seq, added = seq + 1, added + 1
-            document = {key: value for key, value in asdict(event).items() if value is not None and key != "once"}
+            document = {key: value for key, value in asdict(event).items() if value is not None}
             body = rfc8785.dumps({**document, "version": 1, "seq": seq, "claimed_time": now.isoformat()})
             leaf = leaf_hash(body)
             chain = hashlib.sha256(chain + leaf).digest()
@@ -193,8 +210,26 @@ class Ledger:
         """Return all checkpoint notes, from the database and from the files, sorted by neither's say."""
         with closing(self._connect()) as database:
             kept = [row[0] for row in database.execute("SELECT note FROM checkpoint ORDER BY size")]
+        return kept + self._notes_outside()
+
+    def read(self) -> tuple[list[Entry], list[str], Structure]:
+        """Return entries, checkpoint notes and structure as they stand at one moment, for `audit`."""
+        outside = self._notes_outside()  # first: what is entered meanwhile must not look like a shortened ledger
+        with closing(self._connect()) as database:
+            database.execute("BEGIN")
+            structure = Structure(
+                schema=schema_of(database),
+                integrity=tuple(str(row[0]) for row in database.execute("PRAGMA integrity_check(5)")),
+                once=frozenset(database.execute("SELECT key, seq FROM once").fetchall()),
+            )
+            rows = database.execute("SELECT seq, body, leaf, chain FROM entry ORDER BY seq").fetchall()
+            kept = [row[0] for row in database.execute("SELECT note FROM checkpoint ORDER BY size")]
+        entries = [Entry(seq=seq, body=body, leaf=leaf, chain=chain) for seq, body, leaf, chain in rows]
+        return entries, kept + outside, structure
+
+    def _notes_outside(self) -> list[str]:
         folder = self._custody / "checkpoints"
-        return kept + [path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.glob("*.txt"))]
+        return [path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.glob("*.txt"))]
 
     def prove(self, seq: int) -> InclusionProof:
         """Return the proof that an entry is in the present tree.
@@ -228,37 +263,3 @@ def prove_all(entries: Sequence[Entry], seqs: Iterable[int]) -> list[InclusionPr
         InclusionProof(index=seq, size=len(leaves), leaf=leaves[seq], path=tuple(path))
         for seq, path in zip(wanted, inclusion_proofs(leaves, wanted), strict=True)
     ]
-
-
-def audit(entries: Sequence[Entry], notes: Iterable[str], public_pem: str) -> Iterator[Finding]:
-    """Yield what is wrong with a ledger: altered, re-chained, missing or reordered entries, bad checkpoints."""
-    chain, leaves = bytes(32), []
-    for position, entry in enumerate(entries):
-        leaf = leaf_hash(entry.body)
-        chain = hashlib.sha256(chain + leaf).digest()
-        leaves.append(leaf)
-        if entry.seq != position or entry.leaf != leaf or entry.chain != chain:
-            yield _altered(f"ledger entry {entry.seq}", "is not what was entered.")
-            return
-    checked = [read_checkpoint(note, public_pem) for note in notes]
-    roots = roots_at(leaves, (checkpoint.size for checkpoint in checked if checkpoint is not None))
-    for checkpoint in checked:
-        if checkpoint is None:
-            yield _altered("a ledger checkpoint", "does not carry the ledger's signature.")
-        elif checkpoint.size > len(leaves):
-            yield _altered(
-                "the ledger", f"has {len(leaves)} entries, but a checkpoint was signed over {checkpoint.size}."
-            )
-        elif roots[checkpoint.size] != checkpoint.root:
-            yield _altered(f"the ledger's first {checkpoint.size} entries", "are not those a checkpoint signed.")
-    if leaves and not checked:
-        yield _altered("the ledger", "has entries but no checkpoint.")
-
-
-def _altered(subject: str, message: str) -> Finding:
-    return Finding(
-        code="custody.ledger-altered",
-        subject=subject,
-        message=message,
-        remedy="Stop work, keep this copy as it is, and compare with a backup and the partners' receipts.",
-    )
