@@ -42,11 +42,9 @@ def read_seizure_table(text: str, *, name: str, delivered: Collection[str]) -> d
 
     """
     columns, listed = _parsed(text, name)
-    problems = [*_column_problems(columns, name)]
-    if problems:
+    if problems := _column_problems(columns, name):
         raise Refused(*problems)
     rows: dict[str, SeizureRow] = {}
-    # Systems write the same name in different forms of Unicode, and some with backslashes.
     known = {_same_name(path): path for path in delivered}
     for number, row in listed:
         written = (row["path"] or "").strip()
@@ -80,6 +78,7 @@ def _parsed(text: str, name: str) -> tuple[list[str], list[tuple[int, dict[str, 
 
 
 def _same_name(path: str) -> str:
+    """Return a path in one form: systems write a name in different forms of Unicode, and some with backslashes."""
     return unicodedata.normalize("NFC", path.replace("\\", "/").removeprefix("./"))
 
 
