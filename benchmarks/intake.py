@@ -54,4 +54,4 @@ def measure_intake(items: int, turns: int) -> measure.Ratio:
 
 
 if __name__ == "__main__":
-    measure.present(measure_intake, items=40)
+    measure.present(measure_intake, items=200)

@@ -119,9 +119,10 @@ def draw_photographs(folder: Path, count: int, *, seed: int, size_wh: tuple[int,
         brush = ImageDraw.Draw(image)
         name = f"IMG_{seed:03d}_{number:05d}.jpg"
         coco["images"].append({"id": number, "file_name": name, "width": size_wh[0], "height": size_wh[1]})
+        most = min(size_wh) // 4
         for _ in range(3):
-            left, top = (int(rng.integers(0, side - 400)) for side in size_wh)
-            width, height = (int(side) for side in rng.integers(150, 390, 2))
+            left, top = (int(rng.integers(0, side - most)) for side in size_wh)
+            width, height = (int(side) for side in rng.integers(most // 3, most, 2))
             brush.rectangle(
                 (left, top, left + width, top + height), fill=tuple(int(c) for c in rng.integers(0, 255, 3))
             )
@@ -150,7 +151,19 @@ def receive(root: Path, delivery: Path) -> None:
 def import_labels(root: Path, delivery: Path) -> None:
     """Import the labels drawn with a delivery."""
     labels, classes = (delivery.with_name(delivery.name + ending) for ending in (".labels.json", ".classes.yaml"))
-    workbench("labelling", "import", labels, "--format", "coco", "--classes", classes, "--workspace", root)
+    workbench(
+        "labelling",
+        "import",
+        labels,
+        "--format",
+        "coco",
+        "--classes",
+        classes,
+        "--coordinates",
+        "stored",
+        "--workspace",
+        root,
+    )
 
 
 @contextmanager

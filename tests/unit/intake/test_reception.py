@@ -138,10 +138,10 @@ def test_a_zip_that_claims_too_many_entries_is_refused_before_its_directory_is_r
 
 
 def test_names_in_another_encoding_are_kept_readable(tmp_path: Path) -> None:
-    with open(os.fsencode(tmp_path) + b"/caf\xe9.jpg", "wb") as file:  # noqa: PTH123 -- a name that is no text
+    with open(os.fsencode(tmp_path) + b"/\xe9t\xe9.jpg", "wb") as file:  # noqa: PTH123 -- a name that is no text
         file.write(b"a")
     with open_delivery(tmp_path) as (member,), member.open() as stream:
-        assert (member.path, stream.read()) == ("caf\\xe9.jpg", b"a")
+        assert (member.path, stream.read()) == ("\\xe9t\\xe9.jpg", b"a")
 
 
 def test_links_are_told_of(tmp_path: Path) -> None:
