@@ -40,6 +40,39 @@ FILES = pa.schema(
         _field("name_digest", _TEXT, "salted hash of the file's name; the name itself stays sealed"),
         _field("seizure_id", _TEXT, "pseudonymous seizure, from the partner's table", nullable=True),
         _field("item_id", _TEXT, "physical object, from the partner's table", nullable=True),
+        _field("view", _TEXT, "what of the item it shows, from the partner's table", nullable=True),
+    ]
+)
+
+#: A row a seizure that a partner told of (data/00_deliveries/<contribution>/seizures.parquet).
+SEIZURES = pa.schema(
+    [
+        _field("seizure_id", _TEXT, "pseudonymous seizure"),
+        _field("contribution_id", _TEXT, "the hand-over that told of it"),
+        _field("event_type", _TEXT, "seized, found, surrendered, reference_collection, staged or unknown"),
+        _field("date", _TEXT, "ISO 8601 date, as exact as known: 2026, 2026-04 or 2026-04-30", nullable=True),
+        _field("country", _TEXT, "ISO 3166-1 alpha-2 code of where it was", nullable=True),
+        _field("region", _TEXT, "coarse region, as the partner words it", nullable=True),
+        _field("authority_type", _TEXT, "kind of competent authority, as the partner words it", nullable=True),
+        _field("trace_status", _TEXT, "traced, pending, not_attempted or established_otherwise", nullable=True),
+        _field("item_count", _INT, "how many objects were seized, photographed or not", nullable=True),
+    ]
+)
+
+#: A row a physical object that a partner told of (data/00_deliveries/<contribution>/items.parquet).
+ITEMS = pa.schema(
+    [
+        _field("item_id", _TEXT, "pseudonymous object, unique in its seizure"),
+        _field("seizure_id", _TEXT, "the seizure it comes from"),
+        _field("contribution_id", _TEXT, "the hand-over that told of it"),
+        _field("item_class", _TEXT, "taxonomy code", nullable=True),
+        _field("make", _TEXT, "maker as the partner words it", nullable=True),
+        _field("model", _TEXT, "model as the partner words it", nullable=True),
+        _field("calibre_id", _TEXT, "id of the reference table's calibre", nullable=True),
+        _field("serial_present", _TEXT, "yes, no, removed or unknown; the number itself is never kept", nullable=True),
+        _field("country_of_manufacture", _TEXT, "ISO 3166-1 alpha-2 code", nullable=True),
+        _field("year", _INT, "year of manufacture", nullable=True),
+        _field("lot_number", _TEXT, "lot as marked", nullable=True),
     ]
 )
 

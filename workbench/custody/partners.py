@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from workbench.custody.keys import write_secret
-from workbench.domain.delivery import Partner
+from workbench.domain.delivery import Partner, UsageTerms
 from workbench.domain.findings import bad_usage, refused
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -19,7 +19,11 @@ def read_partners(custody: Path) -> dict[str, Partner]:
     path = custody / "partners.json"
     if not path.is_file():
         return {}
-    return {entry["partner_id"]: Partner(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))}
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        entry["partner_id"]: Partner(**{**entry, "terms": UsageTerms.from_json(entry.get("terms", {}))})
+        for entry in entries
+    }
 
 
 def require_partner(custody: Path, partner_id: str) -> Partner:
