@@ -107,7 +107,10 @@ _STYLE = (
 
 
 #: The photograph keeps its place; only words turn.
-_FROM_THE_RIGHT = ".wb-labels, .wb-questions { direction: rtl; text-align: right }"
+_FROM_THE_RIGHT = (
+    ".wb-labels, .wb-questions { direction: rtl; text-align: right }"
+    " .wb-labels [class*=hotkey] { margin-inline: 0.5em }"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
