@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from workbench.domain.findings import Refused, refused
+from workbench.domain.migration import Migration, successors, version_key
 
 
 class Review(StrEnum):
@@ -81,6 +82,11 @@ class Taxonomy:
     categories: tuple[Category, ...]
     facets: tuple[Facet, ...]
     languages: tuple[Language, ...] = ()
+    migrations: tuple[Migration, ...] = ()
+
+    def successors(self, code: str, version: str) -> tuple[str, ...]:
+        """Return the codes that stand today for a code given under an older version; none if it was deprecated."""
+        return successors(code, version, self.migrations)
 
     def language(self, code: str) -> Language:
         """Return a language by its code.
@@ -147,6 +153,7 @@ class Taxonomy:
                 categories=categories,
                 facets=facets,
                 languages=_languages(document.get("languages"), categories),
+                migrations=tuple(Migration.from_mapping(step) for step in document.get("migrations") or ()),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise _invalid(
@@ -207,6 +214,8 @@ def _require_sound(taxonomy: Taxonomy) -> None:
     ]
     if stray:
         raise _invalid(f"says confused_with of codes it lacks ({', '.join(stray)}).", "Correct or remove them.")
+    if problem := _migration_problem(taxonomy):
+        raise _invalid(problem, "Correct the steps under `migrations`.")
     claimed = [each.code for each in taxonomy.languages if each.review is Review.REVIEWED]
     if claimed:
         raise _invalid(
@@ -216,6 +225,23 @@ def _require_sound(taxonomy: Taxonomy) -> None:
     open_ended = [each.code for each in taxonomy.facets if "cannot_tell" not in each.values]
     if open_ended:
         raise _invalid(f"has no cannot_tell in {', '.join(open_ended)}.", "Add it: nobody is made to guess.")
+
+
+def _migration_problem(taxonomy: Taxonomy) -> str | None:
+    """Say what is wrong with the migrations: steps out of order, or a code that leads to none of the taxonomy."""
+    versions = [version_key(step.to) for step in taxonomy.migrations]
+    if versions != sorted(set(versions)) or (versions and versions[-1] > version_key(taxonomy.version)):
+        return "has migration steps that are not in the order of their versions, or are of a version to come"
+    for step in taxonomy.migrations:
+        for old in step.successors:
+            if old in taxonomy.codes:
+                return f"moves {old} in step {step.to} and still has it as a category"
+            for code in successors(
+                old, "0", [each for each in taxonomy.migrations if version_key(each.to) >= version_key(step.to)]
+            ):
+                if code not in taxonomy.codes:
+                    return f"moves {old} in step {step.to} to {code}, which it does not have"
+    return None
 
 
 def _invalid(message: str, remedy: str) -> Refused:
