@@ -32,33 +32,20 @@ ESC='function esc(hex,  i, out) {
   return out
 }'
 
-# Print the SHA-256 of each file of the folder "in", in the order of their names. One sha256sum takes many files.
-hash_files() {
-  (cd "$work/in" && ls | xargs sha256sum) | cut -c 1-64
-}
-
-# Read lines of escapes; print the SHA-256 of the bytes that each stands for.
+# Read lines of escapes; print the SHA-256 of the bytes that each stands for, in order. printf writes each into a file of
+# its own, and one sha256sum takes many files. No line holds a quote, so none can become a command.
 hash_all() {
   rm -rf "$work/in"
   mkdir "$work/in"
-  number=100000000
-  while IFS= read -r bytes; do
-    number=$((number + 1))
-    printf "$bytes" >"$work/in/$number"
-  done
-  if [ "$number" -gt 100000000 ]; then hash_files; fi
+  awk '{ printf "printf '\''%s'\'' >%d\n", $0, 100000000 + NR }' >"$work/write"
+  if [ -s "$work/write" ]; then
+    (cd "$work/in" && sh ../write && ls | xargs sha256sum) | cut -c 1-64
+  fi
 }
 
 # Read entries; print the leaf hash of each: SHA-256 of a zero byte and the entry.
 hash_leaves() {
-  rm -rf "$work/in"
-  mkdir "$work/in"
-  number=100000000
-  while IFS= read -r body; do
-    number=$((number + 1))
-    printf '\000%s' "$body" >"$work/in/$number"
-  done
-  if [ "$number" -gt 100000000 ]; then hash_files; fi
+  awk '{ gsub(/[\\]/, "\\134"); gsub(/%/, "\\045"); gsub(/'\''/, "\\047"); print "\\000" $0 }' | hash_all
 }
 
 # Set "key" to the file of the key in force at a size: the last whose name, its first size, is not above it.

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,13 +18,14 @@ from workbench.cli.command import command
 from workbench.cli.reception import DryRunOption, actor
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace, template_root
-from workbench.custody import fixity
+from workbench.custody import fixity, receipt_check
 from workbench.custody.audit import audit
 from workbench.custody.export import write_export
 from workbench.custody.keys import fingerprint, read_checkpoint, write_secret
 from workbench.custody.ledger import Entry, Ledger
 from workbench.custody.object_store import SealedStore
-from workbench.custody.receipt import kept_notes
+from workbench.custody.receipt import RECEIPT, kept_notes
+from workbench.custody.rotation import key_at
 from workbench.domain.findings import Finding, WorkbenchError, bad_usage, refused
 
 #: Fewer digits are an entry's number, not the beginning of a SHA-256.
@@ -45,12 +47,10 @@ def register(app: typer.Typer) -> None:
 
 @contextmanager
 def opened(workspace: Workspace) -> Iterator[Ledger]:
-    """Yield the ledger; a database that SQLite cannot read is an altered one."""
-    import sqlite3
-
+    """Yield the ledger; one with entries that are no JSON is an altered one."""
     try:
         yield Ledger.open(workspace.layout.custody)
-    except (sqlite3.Error, ValueError, TypeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise refused(
             "custody.ledger-altered",
             "custody/ledger.db",
@@ -86,17 +86,32 @@ def ledger_verify(
         checked = audit(ledger, held=_held_notes(workspace, ledger))
         findings, originals = list(checked.findings), 0
         if objects and not findings:
-            store, entries = SealedStore(custody), ledger.entries()
+            store = SealedStore(custody)
             listed = (fixity.Sealed(contribution_id=cid, object_id=object_id) for cid, object_id in store.listed())
-            wanted = sorted({*fixity.objects_entered(entries), *listed})
+            expected = fixity.objects_entered(ledger.each())
+            wanted = sorted({*expected, *listed})
             originals = len(wanted)
             shown = workspace.track(wanted, total=originals, doing="Hashing originals")
             findings += fixity.check_objects(store, shown)
-            findings += fixity.check_names(custody, ledger.of_kind("names"))
+            findings += fixity.check_names(custody, ledger.of_kind("names"), expected)
+            findings += _check_receipts(custody, ledger)
     what = f"{checked.entries} entries" + (f", {originals} originals" if objects else "")
     summary = f"Something is wrong: {what} checked." if findings else f"The ledger is sound: {what} checked."
     data = {"entries": checked.entries, "checkpoints": checked.checkpoints, "objects": originals}
     return Report(summary=summary, data=data, findings=findings)
+
+
+def _check_receipts(custody: Path, ledger: Ledger) -> Iterator[Finding]:
+    """Yield what is wrong with the receipts kept here."""
+    keys = ledger.signing_keys()
+    for path in sorted((custody / "receipts").glob(f"*/{RECEIPT}")):
+        try:
+            document = receipt_check.read_document(path)
+        except WorkbenchError as error:
+            yield from error.findings
+            continue
+        for found in receipt_check.check_document(document, key_at(keys, receipt_check.claimed_size(document))):
+            yield replace(found, subject=f"{path.parent.name}/{path.name}: {found.subject}")
 
 
 def _held_notes(workspace: Workspace, ledger: Ledger) -> list[str]:
@@ -110,7 +125,7 @@ def _held_notes(workspace: Workspace, ledger: Ledger) -> list[str]:
         except (WorkbenchError, KeyError, TypeError):
             continue  # a damaged record is for `release verify` to tell
     try:
-        keys = [period.public_pem for period in ledger.keys()]
+        keys = [period.public_pem for period in ledger.signing_keys()]
     except WorkbenchError:
         return []  # the audit says so itself
     return [note for note in held if isinstance(note, str) and any(read_checkpoint(note, key) for key in keys)]

@@ -104,4 +104,4 @@ def public_key(custody: Path, record: Record | None = None) -> str | None:
         size = int(record.predicate["ledger"]["proof"]["size"])
     except (KeyError, TypeError, ValueError):
         size = 0  # a record whose proof cannot be read verifies with no key
-    return key_at(ledger.keys(), size)
+    return key_at(ledger.signing_keys(), size)

@@ -58,7 +58,7 @@ def write_export(destination: Path, ledger: Ledger, script: bytes) -> int:
             proofs.write(" ".join([str(proof.index), proof.leaf.hex(), *(node.hex() for node in proof.path)]) + "\n")
     for size, note in ledger.checkpoints(checkpoint.size):
         (part / "checkpoints" / f"{size:012d}.txt").write_text(note, encoding="utf-8")
-    for period in ledger.keys():
+    for period in ledger.signing_keys():
         if period.first_size <= checkpoint.size:
             (part / "keys" / f"{period.first_size:012d}.pem").write_text(period.public_pem, encoding="ascii")
     (part / SCRIPT).write_bytes(script)

@@ -98,17 +98,20 @@ def check_objects(store: SealedStore, objects: Iterable[Sealed]) -> Iterator[Fin
             yield from error.findings
 
 
-def check_names(custody: Path, entries: Iterable[Entry]) -> Iterator[Finding]:
+def check_names(custody: Path, entries: Iterable[Entry], expected: Iterable[Sealed]) -> Iterator[Finding]:
     """Yield the contributions whose pointer to their sealed list of names is not the one entered."""
+    there = set(expected)
     for entry in entries:
         said = entry.said()
-        pointer = custody / "names" / str(said["contribution_id"])
+        if Sealed(contribution_id=said["contribution_id"], object_id=said["object_sha256"]) not in there:
+            continue  # withdrawn since
+        pointer = custody / "names" / said["contribution_id"]
         kept = pointer.read_text(encoding="ascii", errors="replace") if pointer.is_file() else None
-        if said["kind"] == "names" and kept not in (None, said["object_sha256"]):
+        if kept != said["object_sha256"]:
             yield Finding(
-                code="custody.object-altered",
+                code="custody.object-missing" if kept is None else "custody.object-altered",
                 subject=f"custody/names/{pointer.name}",
-                message="points to another list of names than the ledger says.",
+                message="does not point to the list of names that the ledger tells of.",
                 remedy="Restore custody/names from a backup.",
             )
 

@@ -17,6 +17,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from workbench.domain.findings import WorkbenchError, refused
+
 #: The log's name in its notes.
 ORIGIN = "evidence-workbench"
 
@@ -55,10 +57,22 @@ class SigningKey:
 
     @classmethod
     def read(cls, path: Path) -> SigningKey:
-        """Return the key of a file."""
-        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        """Return the key of a file.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        Refused
+            ``custody.key-missing`` if it holds no such key.
+
+        """
+        try:
+            private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except (ValueError, TypeError) as error:
+            raise _damaged(path) from error
         if not isinstance(private, Ed25519PrivateKey):
-            raise TypeError(f"{path.name} is no Ed25519 key")
+            raise _damaged(path)
         return cls(private)
 
     def sign(self, data: bytes) -> bytes:
@@ -74,6 +88,10 @@ class SigningKey:
         """Return the signed note of a tree."""
         signature = key_id(self.public_pem()) + self.sign(_text(size, root).encode())
         return Checkpoint(size=size, root=root, note=_note(size, root, signature))
+
+
+def _damaged(path: Path) -> WorkbenchError:
+    return refused("custody.key-missing", path, "is no Ed25519 key.", "Restore custody/keys from a backup.")
 
 
 def write_secret(path: Path, data: bytes) -> None:

@@ -22,7 +22,7 @@ import rfc8785
 from workbench.custody.entry import Entry, Event, InclusionProof, looked_up_by
 from workbench.custody.keys import Checkpoint, SigningKey, fingerprint, sync_folder, write_secret
 from workbench.custody.merkle import Frontier, leaf_hash
-from workbench.custody.records import Records, rotations
+from workbench.custody.records import Records, rotations, said_plainly
 from workbench.custody.rotation import IN_USE, ROTATION, rotation_facts, spki
 from workbench.custody.schema import furnish
 from workbench.custody.tree import StoredTree
@@ -54,7 +54,7 @@ class Ledger(Records):
                 "Restore custody/keys from a backup.",
             )
         ledger = cls(custody, SigningKey.read_or_make(key))
-        with closing(ledger._connect()) as database:
+        with ledger.reading() as database:
             lacking = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'node'").fetchone() is None
         if lacking:
             with ledger._writing() as database:
@@ -65,7 +65,7 @@ class Ledger(Records):
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection in a transaction that is kept whole or not at all."""
-        with closing(self._connect()) as database:
+        with said_plainly(), closing(self._connect()) as database:
             database.execute("BEGIN IMMEDIATE")
             try:
                 yield database

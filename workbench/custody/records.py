@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,39 @@ from workbench.custody.entry import Entry, InclusionProof
 from workbench.custody.keys import Checkpoint, SigningKey, read_checkpoint
 from workbench.custody.rotation import ROTATION, KeyPeriod, key_at, key_periods
 from workbench.custody.tree import StoredTree, altered
-from workbench.domain.findings import WorkbenchError, refused
+from workbench.domain.findings import WorkbenchError, busy, refused
 
 #: Seconds to wait for another process's transaction.
 _WAIT_S = 30.0
 
 #: Entries by what they say.
 _OF = "SELECT e.seq, e.body, e.leaf, e.chain FROM said s JOIN entry e ON e.seq = s.seq"
+
+
+@contextmanager
+def said_plainly() -> Iterator[None]:
+    """Say SQLite's own errors as findings: a full disk, a ledger that is in use, and one that is damaged."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code, without its detail
+        if code == sqlite3.SQLITE_FULL:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "custody/ledger.db") from error
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise busy(
+                "workspace.busy",
+                "custody/ledger.db",
+                "is in use by another command.",
+                "Wait until it has finished, then repeat.",
+            ) from error
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), "custody/ledger.db") from error
+        raise refused(
+            "custody.ledger-altered",
+            "custody/ledger.db",
+            f"cannot be read ({error}).",
+            "Keep this copy as it is and restore custody/ from a backup.",
+        ) from error
 
 
 class Records:
@@ -38,7 +66,7 @@ class Records:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection that sees the ledger as it stands at one moment."""
-        with closing(self._connect()) as database:
+        with said_plainly(), closing(self._connect()) as database:
             database.execute("BEGIN")
             yield database
 
@@ -66,9 +94,7 @@ class Records:
 
     def each(self) -> Iterator[Entry]:
         """Yield all entries, oldest first, one at a time."""
-        with self.reading() as database:
-            for seq, body, leaf, chain in database.execute("SELECT seq, body, leaf, chain FROM entry ORDER BY seq"):
-                yield Entry(seq=seq, body=body, leaf=leaf, chain=chain)
+        return self._each("SELECT seq, body, leaf, chain FROM entry ORDER BY seq")
 
     def newest(self, count: int) -> list[Entry]:
         """Return the newest entries, oldest first."""
@@ -78,9 +104,16 @@ class Records:
         """Return the entries of one kind, oldest first."""
         return self._entries(f"{_OF} WHERE s.kind = ? ORDER BY s.seq", kind)
 
-    def of_contribution(self, contribution_id: str) -> list[Entry]:
-        """Return the entries about a contribution, oldest first."""
-        return self._entries(f"{_OF} WHERE s.contribution_id = ? ORDER BY s.seq", contribution_id)
+    def each_of_contribution(self, contribution_id: str) -> Iterator[Entry]:
+        """Yield the entries about a contribution, oldest first, one at a time."""
+        return self._each(f"{_OF} WHERE s.contribution_id = ? ORDER BY s.seq", contribution_id)
+
+    def newest_of_contribution(self, contribution_id: str, kinds: Sequence[str]) -> int | None:
+        """Return the number of the newest entry of some kinds about a contribution, None if there is none."""
+        sql = "SELECT MAX(seq) FROM said WHERE contribution_id = ? AND kind = ?"
+        with self.reading() as database:
+            newest = [database.execute(sql, (contribution_id, kind)).fetchone()[0] for kind in kinds]
+        return max((seq for seq in newest if seq is not None), default=None)
 
     def of_object(self, prefix: str) -> list[Entry]:
         """Return the entries about objects whose SHA-256 begins so, oldest first; ``prefix`` is hexadecimal."""
@@ -88,9 +121,12 @@ class Records:
         return self._entries(sql, prefix, prefix + "g")
 
     def _entries(self, sql: str, *values: object) -> list[Entry]:
+        return list(self._each(sql, *values))
+
+    def _each(self, sql: str, *values: object) -> Iterator[Entry]:
         with self.reading() as database:
-            rows = database.execute(sql, values).fetchall()
-        return [Entry(seq=seq, body=body, leaf=leaf, chain=chain) for seq, body, leaf, chain in rows]
+            for seq, body, leaf, chain in database.execute(sql, values):
+                yield Entry(seq=seq, body=body, leaf=leaf, chain=chain)
 
     def size(self) -> int:
         """Return how many entries there are."""
@@ -170,7 +206,7 @@ class Records:
         """Return the ledger's present public key as PEM."""
         return self._key.public_pem()
 
-    def keys(self) -> list[KeyPeriod]:
+    def signing_keys(self) -> list[KeyPeriod]:
         """Return every public key the ledger was signed with, oldest first, the present one last.
 
         Raises
