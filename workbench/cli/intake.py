@@ -14,11 +14,14 @@ from workbench import tables
 from workbench.adapters import dvc, images
 from workbench.adapters.sandbox import Lost, Sandbox
 from workbench.cli.command import command
+from workbench.cli.receipts import reissue_receipts
 from workbench.cli.reception import DryRunOption, actor
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.custody.ledger import Event, Ledger
 from workbench.custody.object_store import SealedStore
+from workbench.custody.receipt import verdict_key
+from workbench.domain.findings import Finding
 from workbench.intake import admit
 
 #: A larger file is never unsealed for decoding: it would have to be held in memory whole.
@@ -43,12 +46,14 @@ def intake(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunO
         dvc.repro(layout.root, ["intake"])
     image_rows = tables.read_all_rows(sorted(layout.intake.glob("*/images.parquet")), tables.IMAGES)
     held = tables.read_all_rows(sorted(layout.intake.glob("*/quarantine.parquet")), tables.QUARANTINE)
+    late: list[Finding] = []
     if not stage:
         _enter(workspace, image_rows, held)
+        late = reissue_receipts(workspace)
     return Report(
         summary=f"{len(image_rows)} photographs are admitted, {len(held)} files are in quarantine.",
         data={"admitted": len(image_rows), "quarantined": len(held)},
-        findings=admit.quarantine_findings(held),
+        findings=[*admit.quarantine_findings(held), *late],
         next_command="workbench labelling push",
     )
 
@@ -74,14 +79,13 @@ def _enter(workspace: Workspace, image_rows: Sequence[Mapping[str, Any]], held: 
     who = actor()
 
     def event(kind: str, row: Mapping[str, Any], reason: str) -> Event:
-        key = f"{kind}/{row['contribution_id']}/{row['work_key']}"
         return Event(
             kind=kind,
             actor=who,
             contribution_id=row["contribution_id"],
             object_sha256=row["image_id"],
             reason=reason,
-            once=key,
+            once=verdict_key(kind, row),
         )
 
     events = [event("admit", row, f"working copy {row['file_sha256']}") for row in image_rows]
