@@ -207,18 +207,21 @@ def _head(table: Member) -> bytes:
 def _seal(
     workspace: Workspace, contribution: Contribution, files: Sequence[Delivered], members: Sequence[Member]
 ) -> str:
-    """Seal every file the store lacks, in durable batches, then the list of names; return that list's object id."""
+    """Seal every file the store lacks, in durable batches, then the list of names; return that list's object id.
+
+    Bytes that an earlier contribution of the partner brought are linked, not stored a second time.
+    """
     store, cid = SealedStore(workspace.layout.custody), contribution.contribution_id
     store.discard_leftovers()
     pairs = list(zip(files, members, strict=True))
     missing = {file.image_id: (file, member) for file, member in pairs if not store.has(cid, file.image_id)}
+    holders = store.holders(contribution.partner_id, missing)
     shown = workspace.track(list(missing.values()), total=len(missing), doing="Sealing")
     staged: list[Staged] = []
     for file, member in shown:
-        with member.open() as stream:
-            sealed = store.stage(contribution.partner_id, cid, stream)
-        require_unchanged(file, sealed.object_id)
-        staged.append(sealed)
+        holder = holders.get(file.image_id)
+        linked = holder and store.stage_link(contribution.partner_id, cid, file.image_id, holder)
+        staged.append(linked or _sealed(store, contribution, file, member))
         if len(staged) == _BATCH:
             store.commit(cid, staged)
             staged = []
@@ -228,6 +231,13 @@ def _seal(
     store.commit(cid, [listed])
     write_secret(names_reference(workspace.layout.custody, cid), listed.object_id.encode())
     return listed.object_id
+
+
+def _sealed(store: SealedStore, contribution: Contribution, file: Delivered, member: Member) -> Staged:
+    with member.open() as stream:
+        sealed = store.stage(contribution.partner_id, contribution.contribution_id, stream)
+    require_unchanged(file, sealed.object_id)
+    return sealed
 
 
 def _once(contribution: Contribution, file: Delivered) -> str:
