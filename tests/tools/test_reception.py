@@ -15,9 +15,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from workbench.adapters import bagit, images
+from workbench.adapters import bagit, images, spreadsheets
 from workbench.cli.custody import delivered_names
 from workbench.cli.wiring import Workspace
+from workbench.custody.object_store import SealedStore
 from workbench.domain.findings import Refused
 
 pytestmark = [pytest.mark.tools, pytest.mark.slow]
@@ -165,3 +166,61 @@ def test_links_are_passed_over_and_told_of(workbench: Run, root: Path, tmp_path:
     answer = workbench("receive", delivery, "--partner", "lab", "--workspace", root)
     assert answer["data"]["files"] == 1
     assert [(f["code"], f["subject"]) for f in answer["findings"]] == [("intake.link-passed-over", "b.jpg")]
+
+
+def test_a_spreadsheet_inside_the_delivery_is_read_as_its_table(workbench: Run, root: Path, tmp_path: Path) -> None:
+    delivery = _delivery(tmp_path / "d", a=b"one", b=b"two")
+    workbench("reference", "template", delivery / "seizures.xlsx")
+    workbench("receive", delivery, "--partner", "lab", "--workspace", root)  # an empty table tells nothing
+    spreadsheets.prepare()
+    import openpyxl
+
+    delivery = _delivery(tmp_path / "e", a=b"one", b=b"another")
+    book = openpyxl.load_workbook(tmp_path / "d" / "seizures.xlsx")
+    header = [cell.value for cell in book["photographs"][1]]
+    told = {"path": "a.jpg", "seizure_id": "s1", "item_id": "1", "view": "left", "country": "DE", "item_count": 2}
+    book["photographs"].append([told.get(name) for name in header])
+    book.save(delivery / "seizures.xlsx")
+    answer = workbench("receive", delivery, "--partner", "lab", "--workspace", root)
+    folder = root / "data" / "00_deliveries" / answer["data"]["contribution_id"]
+    files = pd.read_parquet(folder / "files.parquet").set_index("image_id")
+    row = files.loc[hashlib.sha256(b"one").hexdigest()]
+    assert (row["seizure_id"], row["item_id"], row["view"]) == ("lab/s1", "lab/1", "left")
+    assert pd.read_parquet(folder / "seizures.parquet")["country"].tolist() == ["DE"]
+    assert pd.read_parquet(folder / "items.parquet")["item_id"].tolist() == ["lab/1"]
+    book["photographs"]["B3"] = "=1+1"
+    book.save(delivery / "seizures.xlsx")
+    answer = workbench("receive", delivery, "--partner", "lab", "--workspace", root, expect=1)
+    assert "a formula in column 2" in answer["findings"][0]["message"]
+
+
+def test_a_second_copy_of_known_bytes_is_linked_and_outlives_the_first(
+    workbench: Run, root: Path, tmp_path: Path
+) -> None:
+    at = ("--partner", "lab", "--workspace", root)
+    first, second = (
+        workbench("receive", _delivery(tmp_path / name, same=b"same" * 100, own=name.encode()), *at)["data"]
+        for name in ("one", "two")
+    )
+    assert (first["linked"], second["linked"]) == (0, 1)
+    image_id = hashlib.sha256(b"same" * 100).hexdigest()
+    store = SealedStore(root / "custody")
+    places = [root / "custody" / "objects" / d["contribution_id"] / image_id[:2] / image_id for d in (first, second)]
+    assert places[0].samefile(places[1])
+    assert store.release_links(first["contribution_id"]) == {image_id: [second["contribution_id"]]}
+    (root / "custody" / "keys" / "contributions" / f"{first['contribution_id']}.lab").unlink()
+    assert store.read(second["contribution_id"], image_id) == b"same" * 100
+
+
+def test_a_known_delivery_with_another_table_is_told_of(workbench: Run, root: Path, tmp_path: Path) -> None:
+    delivery, table = _delivery(tmp_path / "d", a=b"one"), tmp_path / "t.csv"
+    line = ("receive", delivery, "--partner", "lab", "--seizures", table, "--workspace", root)
+    codes = []
+    for text in (
+        "path,seizure_id,country\na.jpg,s1,DE\n",
+        "path,seizure_id,country\na.jpg,s1,DE\n",
+        "path,seizure_id\na.jpg,s1\n",
+    ):
+        table.write_text(text)
+        codes.append([finding["code"] for finding in workbench(*line)["findings"]])
+    assert codes == [[], [], ["intake.table-kept"]]

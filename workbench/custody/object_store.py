@@ -64,6 +64,10 @@ class SealedStore:
                     found.setdefault(place.name, contribution_id)
         return found
 
+    def linked(self, contribution_id: str) -> int:
+        """Return how many of a contribution's objects are links to what its partner gave before."""
+        return sum(1 for _ in (self._objects / contribution_id).glob(f"??/*{_KEY_ENDING}"))
+
     def stage_link(self, partner_id: str, contribution_id: str, object_id: str, holder: str) -> Staged | None:
         """Link aside an object that another contribution of the partner holds; `commit` puts it into the store.
 

@@ -40,6 +40,7 @@ CODES: dict[str, str] = {
     "intake.link-passed-over": "A link lies in a delivery; only files are received.",
     "intake.seizure-table": "A row or column of a seizure table cannot be used.",
     "intake.seizure-possessor": "A seizure table has a column about a natural person.",
+    "intake.table-kept": "A known delivery came with another seizure table than the one on record.",
     "intake.decode-failed": "A file is no image that can be decoded.",
     "intake.format-refused": "A file's format is not among those admitted.",
     "intake.extension-mismatch": "A file's name says another format than its content.",
