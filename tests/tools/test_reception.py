@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,50 +30,51 @@ Run = Callable[..., dict[str, Any]]
 PARAMETERS = {"max_megapixels": 50, "max_side_px": 4096, "jpeg_quality": 95}
 
 
-def _cases(suite: Path, kind: str) -> list[Path]:
-    return sorted(path.parent for path in suite.glob(f"*/{kind}/*/bagit.txt"))
+#: What the suite's folders call for. Bags of `warning` are valid, made carelessly; those of `windows-only` reach
+#: outside the bag on another system, so that either answer is right on this one.
+_RIGHT = {"valid": True, "warning": True, "invalid": False, "linux-only": False}
+
+
+def _bags(suite: Path) -> list[tuple[str, Path]]:
+    """Return (kind, bag) of the suite; one of its bags has a folder for a declaration."""
+    return [(bag.parent.name, bag) for bag in sorted(suite.glob("v*/*/*")) if bag.is_dir()]
+
+
+#: Bags of the suite that a copy of it on some systems holds otherwise than they were made: of two names that differ in
+#: case or in their form of Unicode only one is left, and files that systems strew about are cleared away.
+_HARMED_BY_COPYING = {
+    "duplicate-file-with-different-case",
+    "same-filename-listed-twice-with-different-normalization",
+    "special-system-files",
+}
 
 
 def test_the_bagit_conformance_suite_gets_the_right_answers(shared_data: Path) -> None:
     suite = shared_data / "peers" / "bagit-conformance"
-    wrong = []
-    for bag in _cases(suite, "valid"):
+    seen, wrong = Counter[str](), []
+    for kind, bag in _bags(suite):
+        seen[kind] += 1
+        assert bagit.is_bag(bag), bag
         try:
             bagit.validate_bag(bag)
+            said = None
         except Refused as error:
-            # A bag that leaves files to be fetched is complete only after fetching, which is never done here.
-            wrong += [] if (bag / "fetch.txt").is_file() else [(bag, str(error))]
-    for bag in _cases(suite, "invalid"):
-        with pytest.raises(Refused):
-            bagit.validate_bag(bag)
+            said = str(error)
+            if bag.name in _HARMED_BY_COPYING:
+                continue
+        if (said is None) is not _RIGHT.get(kind, said is None):
+            wrong.append((kind, bag.name, said))
     assert not wrong
-    assert len(_cases(suite, "valid")) >= 10
-    assert len(_cases(suite, "invalid")) >= 3
+    assert seen == {"valid": 27, "warning": 6, "invalid": 15, "linux-only": 6, "windows-only": 6}
 
 
-def test_every_awkward_image_gets_a_verdict(shared_data: Path, workbench: Run, tmp_path: Path) -> None:
-    root, delivery = tmp_path / "workspace", tmp_path / "delivery"
-    source = shared_data / "tricky-images"
-    shutil.copytree(source, delivery, ignore=shutil.ignore_patterns("*.md", "*.csv"))
-    distinct = {path.read_bytes() for path in delivery.rglob("*") if path.is_file()}
-    workbench("init", root)
-    workbench("partner", "add", "lab", "--name", "Lab", "--licence", "CC0-1.0", "--workspace", root)
-    workbench("receive", delivery, "--partner", "lab", "--workspace", root)
-    workbench("intake", "--workspace", root)
-    (folder,) = (root / "data" / "01_intake").iterdir()
-    images = pd.read_parquet(folder / "images.parquet")
-    quarantine = pd.read_parquet(folder / "quarantine.parquet")
-    assert len(images) + len(quarantine) == len(distinct)
-    assert not set(images["image_id"]) & set(quarantine["image_id"])
-    assert len(images) > 300
-    # What another reader decodes to the end, under a name that fits, is admitted; PNGs only where they are whole.
-    manifest = pd.read_csv(source / "manifest.csv")
-    sound = manifest[(manifest["verdict"] == "ok") & manifest["fmt"].isin(["JPEG", "PNG", "WEBP", "TIFF", "BMP"])]
-    refused = quarantine[quarantine["image_id"].isin(sound["sha256"])]
-    assert set(refused["code"]) <= {"intake.extension-mismatch", "intake.too-large", "intake.decode-failed"}
-    undecoded = set(refused.loc[refused["code"] == "intake.decode-failed", "image_id"])
-    assert set(sound.loc[sound["sha256"].isin(undecoded), "fmt"]) <= {"PNG"}
-    assert len(refused) <= 0.04 * len(sound)
+def test_a_bag_s_fetch_file_is_never_followed(shared_data: Path, tmp_path: Path) -> None:
+    bag = tmp_path / "bag"
+    shutil.copytree(shared_data / "peers" / "bagit-conformance" / "v0.97" / "valid" / "holey-bag", bag)
+    assert bagit.validate_bag(bag) == bag / "data"
+    (bag / "data" / "dir1" / "test3.txt").unlink()
+    with pytest.raises(Refused, match="never fetched"):
+        bagit.validate_bag(bag)
 
 
 def test_cameras_orientations_come_out_as_their_upright_sibling(shared_data: Path) -> None:
@@ -224,3 +227,41 @@ def test_a_known_delivery_with_another_table_is_told_of(workbench: Run, root: Pa
         table.write_text(text)
         codes.append([finding["code"] for finding in workbench(*line)["findings"]])
     assert codes == [[], [], ["intake.table-kept"]]
+
+
+def test_each_file_s_fate_is_told_in_the_partner_s_own_words(
+    workbench: Run, root: Path, tmp_path: Path, draw_photograph: Callable[..., dict[str, Any]], shared_data: Path
+) -> None:
+    delivery = tmp_path / "d"
+    draw_photograph(delivery / "sound.jpg", seed=1)
+    tricky = shared_data / "tricky-images"
+    for source in ("mitra/poly11_jpg+rar_cavity.jpg", "sharp/animated-loop-3.webp"):
+        shutil.copy(tricky / source, delivery / Path(source).name)
+    sound = (delivery / "sound.jpg").read_bytes()
+    (delivery / "Fall Meier.jpg").write_bytes(sound[:-400])
+    (delivery / "trailing.jpg").write_bytes(sound + b"more than the picture")
+    cid = workbench("receive", delivery, "--partner", "lab", "--workspace", root)["data"]["contribution_id"]
+    answer = workbench("intake", "--workspace", root)
+    assert answer["data"] == {"admitted": 3, "quarantined": 2, "remarks": 2}
+    assert all("Meier" not in str(finding) for finding in answer["findings"])
+    folder = root / "custody" / "receipts" / cid
+    page, report = (folder / "report.html").read_text(), json.loads((folder / "report.json").read_text())
+    fates = {file["names"][0]: (file["reason"] or {}).get("code") for file in report["files"]}
+    assert fates == {
+        "Fall Meier.jpg": "intake.truncated",
+        "animated-loop-3.webp": None,
+        "poly11_jpg+rar_cavity.jpg": "intake.polyglot",
+        "sound.jpg": None,
+        "trailing.jpg": None,
+    }
+    assert "Fall Meier.jpg" in page
+    assert "10 pictures" in page
+    assert "21 bytes follow" in page
+    (folder / "report.html").unlink()
+    workbench("quarantine", cid, "--workspace", root, "--dry-run")
+    assert not (folder / "report.html").exists()
+    workbench("quarantine", "--workspace", root)
+    assert (folder / "report.html").read_text() == page
+    workbench("quarantine", "c-none", "--workspace", root, expect=1)
+    outside = [path for path in root.rglob("*") if path.is_file() and "receipts" not in path.parts]
+    assert not [path for path in outside if b"Fall Meier" in path.read_bytes()]

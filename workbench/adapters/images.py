@@ -34,6 +34,9 @@ FORMATS: Mapping[str, frozenset[str]] = {
 _PIXELS_PER_BYTE = 1500
 _PIXELS_BASE = 4e6
 
+#: Pictures of one file are counted up to here.
+_MOST_COUNTED = 100
+
 #: How decoders word it that a file ends too early.
 _CUT_SHORT = re.compile(r"truncated|premature end|unexpected end|end of file|broken data stream", re.IGNORECASE)
 
@@ -131,15 +134,29 @@ def make_working_copy(data: bytes, suffix: str, parameters: Mapping[str, Any]) -
         )
 
 
+def _pictures(image: Any) -> int:
+    """Return how many pictures an opened file holds, at most `_MOST_COUNTED`; it is left at its first."""
+    counted = 1
+    try:
+        if image.format != "TIFF":
+            return min(int(getattr(image, "n_frames", 1)), _MOST_COUNTED)
+        # Pillow counts a TIFF's pages by reading through all of them, and there may be millions.
+        for page in range(1, _MOST_COUNTED):
+            image.seek(page)
+            counted = page + 1
+    except Exception:  # noqa: BLE001, S110 -- the end of the list, or a damaged one, which does no harm to the first
+        pass
+    if counted > 1:
+        image.seek(0)
+    return counted
+
+
 def _remarks(image: Any, data: bytes) -> tuple[Remark, ...]:
     """Return what the partner should know of a picture's file: what of it is not in the working copy."""
     remarks = []
-    try:
-        frames = int(getattr(image, "n_frames", 1))
-    except Exception:  # noqa: BLE001 -- a damaged list of further pictures does no harm to the first
-        frames = 1
-    if frames > 1:
-        detail = f"It holds {frames} pictures (animation, pages or previews); the first is admitted."
+    if (pictures := _pictures(image)) > 1:
+        counted = f"{pictures} pictures" if pictures < _MOST_COUNTED else f"{_MOST_COUNTED} pictures or more"
+        detail = f"It holds {counted} (animation, pages or previews); the first is admitted."
         remarks.append(Remark(code="intake.more-pictures", detail=detail))
     after = 0 if image.format == "MPO" else bytes_after(data, image.format)
     if after:

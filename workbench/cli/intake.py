@@ -14,6 +14,7 @@ from workbench import tables
 from workbench.adapters import dvc, images, inspection, video
 from workbench.adapters.sandbox import Lost, Sandbox
 from workbench.cli.command import command
+from workbench.cli.partner_report import quarantine, write_reports
 from workbench.cli.reception import DryRunOption, actor
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -28,8 +29,9 @@ StageOption = Annotated[bool, typer.Option("--stage", hidden=True, help="Do the 
 
 
 def register(app: typer.Typer) -> None:
-    """Add `intake`."""
+    """Add `intake` and `quarantine`."""
     command(app, "intake")(intake)
+    command(app, "quarantine")(quarantine)
 
 
 def intake(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunOption = False) -> Report:
@@ -46,6 +48,7 @@ def intake(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunO
     remarks = tables.read_all_rows(sorted(layout.intake.glob("*/remarks.parquet")), tables.REMARKS)
     if not stage:
         _enter(workspace, image_rows, held)
+        write_reports(workspace)
     return Report(
         summary=f"{len(image_rows)} photographs are admitted, {len(held)} files are in quarantine.",
         data={"admitted": len(image_rows), "quarantined": len(held), "remarks": len(remarks)},

@@ -30,6 +30,7 @@ CODES: dict[str, str] = {
     "custody.object-missing": "An original is not in the object store.",
     "custody.object-altered": "An original is not the bytes that were received.",
     "custody.key-missing": "The key that unseals a contribution is gone.",
+    "custody.contribution-unknown": "There is no such contribution.",
     "custody.partner-unknown": "A partner is not registered.",
     "custody.partner-exists": "A partner's id is taken by somebody else.",
     "custody.partner-id": "A partner's id has characters it may not have.",

@@ -15,6 +15,7 @@ import pyarrow as pa
 from workbench.domain.findings import CODES, Finding, Refused, Severity
 from workbench.domain.lineage import canonical_json, require_activity, sha256_hex, work_key
 from workbench.domain.photograph import Origin
+from workbench.intake.partner_report import REMEDIES
 from workbench.layout import Layout
 from workbench.ports import Track
 from workbench.tables import FILES, IMAGES, QUARANTINE, REMARKS, read_rows, write_table
@@ -239,7 +240,7 @@ def remark_findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
             code=code,
             subject=f"{count} admitted files",
             message=CODES[code],
-            remedy="See each of them in the report: workbench intake-report.",
+            remedy="The partner's report names them: workbench quarantine.",
             severity=Severity.NOTE,
         )
         for code, count in sorted(counted.items())
@@ -253,7 +254,7 @@ def quarantine_findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
             code=row["code"],
             subject=f"file {row['image_id'][:12]} of {row['contribution_id']}",
             message=row["detail"],
-            remedy="It stays in quarantine: ask the partner for a sound copy if it matters.",
+            remedy=f"For the partner: {REMEDIES.get(row['code'], 'hand over a sound copy if it matters.')}",
             severity=Severity.WARNING,
         )
         for row in rows
