@@ -265,3 +265,42 @@ def test_each_file_s_fate_is_told_in_the_partner_s_own_words(
     workbench("quarantine", "c-none", "--workspace", root, expect=1)
     outside = [path for path in root.rglob("*") if path.is_file() and "receipts" not in path.parts]
     assert not [path for path in outside if b"Fall Meier" in path.read_bytes()]
+
+
+def test_a_film_is_admitted_as_its_frames(
+    workbench: Run, root: Path, tmp_path: Path, draw_photograph: Callable[..., dict[str, Any]]
+) -> None:
+    delivery = tmp_path / "d"
+    draw_photograph(delivery / "a.jpg", seed=1)
+    _write_film(delivery / "walk.mp4", scenes=3)
+    workbench("receive", delivery, "--partner", "lab", "--workspace", root)
+    answer = workbench("intake", "--workspace", root)
+    assert (answer["data"]["admitted"], answer["data"]["quarantined"]) == (4, 0)
+    (folder,) = (root / "data" / "01_intake").iterdir()
+    images_rows = pd.read_parquet(folder / "images.parquet")
+    film = hashlib.sha256((delivery / "walk.mp4").read_bytes()).hexdigest()
+    frames = images_rows[images_rows["source_image_id"] == film]
+    assert frames["frame_time_s"].tolist() == [0.0, 2.0, 4.0]
+    assert frames["image_id"].nunique() == 3
+    assert all((root / "data" / path).is_file() for path in frames["path"])
+    files = pd.read_parquet(root / "data" / "00_deliveries" / folder.name / "files.parquet")
+    assert set(images_rows["source_image_id"].fillna(images_rows["image_id"])) == set(files["image_id"])
+    assert workbench("intake", "--workspace", root, "--dry-run")["data"] == {"to_inspect": 0, "known": 2}
+    (root / "data" / frames["path"].iloc[1]).unlink()  # of a film all frames hold, or none
+    assert workbench("intake", "--workspace", root, "--dry-run")["data"] == {"to_inspect": 1, "known": 1}
+    entries = [e for e in workbench("ledger", "show", "--workspace", root)["data"]["entries"] if e["kind"] == "admit"]
+    assert {entry["object_sha256"] for entry in entries} == set(images_rows["image_id"])
+    workbench("ledger", "verify", "--objects", "--workspace", root)
+
+
+def _write_film(path: Path, *, scenes: int) -> None:
+    import av
+
+    with av.open(path, "w") as film:
+        stream = film.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for number in range(scenes * 20):
+            pixels = np.random.default_rng(number // 20).integers(0, 255, (6, 10, 3), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(pixels.repeat(16, axis=0).repeat(16, axis=1), format="rgb24")
+            film.mux(stream.encode(frame))
+        film.mux(stream.encode())

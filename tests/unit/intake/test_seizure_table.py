@@ -191,3 +191,9 @@ def test_what_was_told_stands_in_tables_and_nothing_told_in_none(tmp_path: Path)
 
 
 _TOLD = (("seizures.parquet", SEIZURES), ("items.parquet", ITEMS))
+
+
+def test_the_partners_guide_tells_of_every_column_and_word() -> None:
+    guide = (Path(__file__).resolve().parents[3] / "docs" / "guide-partners.md").read_text()
+    words = [word for column in COLUMNS for word in (column.name, *column.words)]
+    assert not [word for word in words if f"`{word}`" not in guide]
