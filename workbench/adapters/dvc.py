@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from workbench.domain.findings import BadUsage, Busy, Finding, Refused, Severity, WorkbenchError, busy, refused
@@ -96,6 +96,21 @@ def push(root: Path, remote: str | None = None) -> None:
 def pull(root: Path, remote: str | None = None) -> None:
     """Fetch what the current versions need from a remote, hash it, and put it in place."""
     _run(root, ["pull", *(["--remote", remote] if remote else [])])
+
+
+def forget(root: Path, md5s: Iterable[str]) -> None:
+    """Remove contents from this workspace's cache, so that no earlier version brings them back."""
+    cache = Path(_run(root, ["cache", "dir"]).strip()) / "files" / "md5"
+    for md5 in md5s:
+        path = cache / md5[:2] / md5[2:]
+        if path.is_file():
+            path.parent.chmod(0o755)
+            path.unlink()
+
+
+def remotes(root: Path) -> list[str]:
+    """Return the names of the remotes that are configured."""
+    return [line.split()[0] for line in _run(root, ["remote", "list"]).splitlines() if line.strip()]
 
 
 def leave_failure(error: WorkbenchError) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from workbench.tables import (
     LABELLED,
     instance_row,
     read_rows,
+    read_stand_ins,
     row_instance,
     write_table,
 )
@@ -151,6 +152,9 @@ def settle(of: Answers, params: Mapping[str, Any]) -> Outcome:
 def read_answers(layout: Layout) -> dict[str, dict[str, Answers]]:
     """Return every photograph's answers by project, from all snapshots, whatever order they lie in.
 
+    Answers are about the photograph as delivered. Where regions of it were covered since, they go with their coordinates
+    to the image that stands for it: both have one geometry.
+
     Raises
     ------
     Refused
@@ -165,14 +169,17 @@ def read_answers(layout: Layout) -> dict[str, dict[str, Answers]]:
             "holds no answers.",
             "Run `workbench labelling pull`, or `workbench labelling import` for existing labels.",
         )
+    stand_ins = read_stand_ins(layout.intake)
     found: dict[str, dict[str, Answers]] = {}
     for folder in snapshots:
         annotations, instances = _snapshot(folder)
         for row in sorted(annotations, key=lambda row: (row["submitted_at"] or "", row["annotation_id"])):
-            projects = found.setdefault(row["image_id"], {})
+            image_id = stand_ins.get(row["image_id"], row["image_id"])
+            projects = found.setdefault(image_id, {})
             of = projects.setdefault(row["project"], Answers(blind={}, adjudicated={}, imported={}))
             kind = {Pass.ADJUDICATION: of.adjudicated, Pass.IMPORTED: of.imported}.get(Pass(row["pass_"]), of.blind)
-            given = sorted(instances[row["annotation_id"]], key=lambda item: item.instance_id)
+            drawn = (replace(item, image_id=image_id) for item in instances[row["annotation_id"]])
+            given = sorted(drawn, key=lambda item: item.instance_id)
             # Someone's later answer to the same photograph supersedes the earlier one; both stay in the snapshot.
             kind.pop(row["annotator"], None)
             kind[row["annotator"]] = given

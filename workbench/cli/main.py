@@ -19,6 +19,7 @@ _MODULES = (
     "workspace",
     "custody",
     "intake",
+    "redaction",
     "servers",
     "labelling",
     "adjudication",

@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 
 from workbench.domain.findings import Finding, Refused, Severity
-from workbench.domain.lineage import require_activity, sha256_hex, work_key
+from workbench.domain.geometry import Box
+from workbench.domain.lineage import parameter_digest, require_activity, sha256_hex, work_key
 from workbench.domain.photograph import Origin
 from workbench.layout import Layout
 from workbench.ports import Track
-from workbench.tables import FILES, IMAGES, QUARANTINE, read_rows, write_table
+from workbench.tables import FILES, IMAGES, QUARANTINE, REDACTIONS, read_rows, write_table
 
 #: Name and version of this activity: raise the number whenever equal input may give other bytes.
 ACTIVITY = "working-copy/1"
@@ -40,6 +41,22 @@ Inspect = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[int, Verdict]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Covers:
+    """What is to be covered: boxes in pixels of the working copy, by photograph; and what covers them in a JPEG."""
+
+    boxes: Mapping[str, Sequence[Box]]
+    fill: Callable[[bytes, Sequence[Box]], bytes]
+
+    def of(self, image_id: str) -> Sequence[Box]:
+        """Return the boxes to be covered in a photograph, in the order of their edges; none for most."""
+        return sorted(self.boxes.get(image_id, ()), key=lambda box: box.xyxy)
+
+
+#: Nothing is covered.
+NO_COVERS = Covers(boxes={}, fill=lambda jpeg, _: jpeg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
     """What the stage did: rows of both tables, and how many files it had to decode."""
 
@@ -48,8 +65,13 @@ class Admitted:
     decoded: int
 
 
-def run_intake(layout: Layout, params: Mapping[str, Any], *, inspect: Inspect, track: Track) -> Admitted:
-    """Bring data/01_intake up to date with data/00_deliveries; only new files are decoded.
+def run_intake(
+    layout: Layout, params: Mapping[str, Any], *, inspect: Inspect, track: Track, covers: Covers = NO_COVERS
+) -> Admitted:
+    """Bring data/01_intake up to date with data/00_deliveries and the regions to be covered; only new files are decoded.
+
+    A photograph with regions to be covered is a new image, whose parent is the photograph as delivered. It is made from
+    the sealed original, and its uncovered working copy is not kept.
 
     Raises
     ------
@@ -63,7 +85,7 @@ def run_intake(layout: Layout, params: Mapping[str, Any], *, inspect: Inspect, t
     decoded = 0
     folders = sorted(path.parent for path in layout.deliveries.glob("*/contribution.json"))
     for folder in folders:
-        done = _admit_contribution(layout, folder, params, inspect=inspect, track=track)
+        done = _admit_contribution(layout, folder, params, inspect=inspect, track=track, covers=covers)
         images += done.images
         quarantine += done.quarantine
         decoded += done.decoded
@@ -74,11 +96,11 @@ def run_intake(layout: Layout, params: Mapping[str, Any], *, inspect: Inspect, t
 
 
 def _admit_contribution(
-    layout: Layout, folder: Path, params: Mapping[str, Any], *, inspect: Inspect, track: Track
+    layout: Layout, folder: Path, params: Mapping[str, Any], *, inspect: Inspect, track: Track, covers: Covers
 ) -> Admitted:
     files = read_rows(folder / "files.parquet", FILES)
     target = layout.intake / folder.name
-    keys = {row["image_id"]: file_key(row, params) for row in files}
+    keys = {row["image_id"]: file_key(row, params, covers.of(row["image_id"])) for row in files}
     images, quarantine = reusable(layout, target, keys)
     todo = [row for row in files if row["image_id"] not in images and row["image_id"] not in quarantine]
     shown = track(inspect(todo), total=len(todo), doing=f"Inspecting {folder.name}")
@@ -86,7 +108,7 @@ def _admit_contribution(
         row = todo[position]
         key = keys[row["image_id"]]
         if verdict.jpeg is not None and verdict.facts is not None:
-            images[row["image_id"]] = _write_copy(layout, target, row, verdict.jpeg, verdict.facts, key)
+            images[row["image_id"]] = _write_copy(layout, target, row, verdict.jpeg, verdict.facts, key, covers)
         else:
             quarantine[row["image_id"]] = {
                 **{name: row[name] for name in ("image_id", "contribution_id", "size_bytes")},
@@ -97,6 +119,7 @@ def _admit_contribution(
         if count % _KEEP_EVERY == 0:
             _write_tables(target, files, images, quarantine)
     admitted, held = _write_tables(target, files, images, quarantine)
+    write_table(target / "redactions.parquet", REDACTIONS, _redaction_rows(admitted, covers))
     _remove_strays(target, {str(row["path"]) for row in admitted}, layout.data)
     return Admitted(images=tuple(admitted), quarantine=tuple(held), decoded=len(todo))
 
@@ -115,21 +138,47 @@ def _write_tables(
     return list(admitted), held
 
 
-def file_key(row: Mapping[str, Any], params: Mapping[str, Any]) -> str:
-    """Return the work key of one delivered file: its bytes, its ending, and the parameters of the copy."""
-    return work_key(activity=ACTIVITY, parameters={**params, "suffix": row["suffix"]}, inputs=(row["image_id"],))
+def file_key(row: Mapping[str, Any], params: Mapping[str, Any], covered: Sequence[Box] = ()) -> str:
+    """Return the work key of one delivered file: its bytes, its ending, the parameters of the copy, what is covered."""
+    parameters = {**params, "suffix": row["suffix"]}
+    if covered:
+        parameters["covered"] = [list(box.xyxy) for box in covered]
+    return work_key(activity=ACTIVITY, parameters=parameters, inputs=(row["image_id"],))
+
+
+def _redaction_rows(images: Sequence[Mapping[str, Any]], covers: Covers) -> list[dict[str, Any]]:
+    """Return a row for each photograph with covered regions: its lineage."""
+    rows = []
+    for row in images:
+        if (parent := row.get("parent_image_id")) is not None:
+            names = ("x_min", "y_min", "x_max", "y_max")
+            regions = [dict(zip(names, map(float, box.xyxy), strict=True)) for box in covers.of(parent)]
+            rows.append(
+                {
+                    "image_id": row["image_id"],
+                    "parent_image_id": parent,
+                    "activity": ACTIVITY,
+                    "parameter_digest": parameter_digest({"covered": regions}),
+                    "regions": regions,
+                }
+            )
+    return rows
 
 
 def reusable(
     layout: Layout, target: Path, keys: Mapping[str, str]
 ) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
-    """Return the rows of a former run, images and quarantine, that still hold: same key, file unaltered."""
+    """Return the rows of a former run, images and quarantine, that still hold: same key, file unaltered.
+
+    Both are by the id under which the photograph was delivered, whatever is covered in it.
+    """
     images: dict[str, Mapping[str, Any]] = {}
     for row in _former(target / "images.parquet", IMAGES):
         path = layout.data / row["path"]
-        same = keys.get(row["image_id"]) == row["work_key"]
+        photograph = row["parent_image_id"] or row["image_id"]
+        same = keys.get(photograph) == row["work_key"]
         if same and path.is_file() and sha256_hex(path.read_bytes()) == row["file_sha256"]:
-            images[row["image_id"]] = row
+            images[photograph] = row
     held = _former(target / "quarantine.parquet", QUARANTINE)
     return images, {row["image_id"]: row for row in held if keys.get(row["image_id"]) == row["work_key"]}
 
@@ -143,8 +192,16 @@ def _former(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
 
 
 def _write_copy(
-    layout: Layout, target: Path, row: Mapping[str, Any], jpeg: bytes, facts: Mapping[str, Any], key: str
+    layout: Layout,
+    target: Path,
+    row: Mapping[str, Any],
+    jpeg: bytes,
+    facts: Mapping[str, Any],
+    key: str,
+    covers: Covers,
 ) -> dict[str, Any]:
+    boxes = covers.of(row["image_id"])
+    jpeg = covers.fill(jpeg, boxes) if boxes else jpeg
     digest = sha256_hex(jpeg)
     path = target / "images" / digest[:2] / f"{digest}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +209,8 @@ def _write_copy(
     part.write_bytes(jpeg)
     os.replace(part, path)
     return {
-        "image_id": row["image_id"],
+        "image_id": digest if boxes else row["image_id"],
+        "parent_image_id": row["image_id"] if boxes else None,
         "origin": Origin.REAL.value,
         "path": path.relative_to(layout.data).as_posix(),
         "file_sha256": digest,
