@@ -48,10 +48,10 @@ def add(root: Path, paths: Sequence[Path]) -> None:
     _run(root, ["add", *(str(path.relative_to(root)) for path in paths)])
 
 
-def repro(root: Path, stages: Sequence[str]) -> None:
+def repro(root: Path, stages: Sequence[str], *, alone: bool = False) -> None:
     """Bring stages up to date, with what they need; a stage whose inputs and parameters are unchanged is skipped.
 
-    Progress and notes of the stages go to stderr.
+    With ``alone``, what they need is taken as it is. Progress and notes of the stages go to stderr.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def repro(root: Path, stages: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         failure = Path(folder) / "failure.json"
         process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro", *stages],
+            [sys.executable, "-m", "dvc", "repro", *(["--single-item"] if alone else []), *stages],
             cwd=root,
             env=_environment() | {FAILURE_VARIABLE: str(failure)},
             stdout=subprocess.PIPE,

@@ -16,7 +16,7 @@ from workbench.adapters.cover import cover
 from workbench.adapters.sandbox import Lost, Sandbox
 from workbench.cli.command import command
 from workbench.cli.reception import DryRunOption, actor
-from workbench.cli.redaction_covering import cover_and_forget
+from workbench.cli.redaction_covering import forget_uncovered, note_uncovered
 from workbench.cli.redaction_state import read_searched
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -44,6 +44,7 @@ def intake(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunO
     if dry_run:
         return _planned(workspace)
     if stage:
+        note_uncovered(workspace)
         admit.run_intake(
             layout,
             workspace.section("intake"),
@@ -60,7 +61,8 @@ def bring_up_to_date(workspace: Workspace) -> list[Finding]:
     layout = workspace.layout
     if ensure_decisions(layout):
         dvc.add(layout.root, [layout.decisions])
-    findings = cover_and_forget(workspace, ["intake", "redaction"])
+    dvc.repro(layout.root, ["intake", "redaction"])
+    findings = forget_uncovered(workspace)
     image_rows, held = _tables(workspace)
     _enter(workspace, image_rows, held)
     return findings

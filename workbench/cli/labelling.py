@@ -14,6 +14,7 @@ from workbench import tables
 from workbench.adapters import dvc
 from workbench.cli.command import command
 from workbench.cli.label_studio import connect
+from workbench.cli.redaction_covering import forget_uncovered
 from workbench.cli.redaction_state import open_for_labelling
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -73,6 +74,7 @@ def push(
 ) -> Report:
     """Give every admitted photograph one task in Label Studio; repeating it adds only what is missing."""
     config = read_label_config(workspace.layout.label_configs / project, workspace.taxonomy, language=language)
+    told = [] if dry_run else forget_uncovered(workspace)
     admissible = admitted(workspace)
     images, held = open_for_labelling(workspace, admissible, project=project)
     server, media_root = connect(workspace)
@@ -93,7 +95,7 @@ def push(
         summary=f"{config.title}: {counts['new']} tasks {verb}, {counts['kept']} were there already"
         + (f", {counts['held']} photographs are held back." if counts["held"] else "."),
         data={"project": project, "project_id": project_id, **counts},
-        findings=[*held, *findings],
+        findings=[*told, *held, *findings],
         next_command="workbench labelling push" if dry_run else "workbench labelling status",
     )
 

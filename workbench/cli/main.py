@@ -20,6 +20,7 @@ _MODULES = (
     "custody",
     "intake",
     "redaction",
+    "protocol",
     "servers",
     "labelling",
     "adjudication",

@@ -57,7 +57,7 @@ def redaction(*, workspace: Workspace, stage: StageOption = False, dry_run: DryR
     if stage:
         _search(workspace)
     elif not dry_run:
-        dvc.repro(workspace.layout.root, ["redaction"])
+        dvc.repro(workspace.layout.root, ["redaction"], alone=True)
     return status(workspace=workspace)
 
 
@@ -85,7 +85,7 @@ def propose(*, workspace: Workspace, dry_run: DryRunOption = False) -> Report:
     """Enter faces found and boxes labelled since as regions to be decided, or decided by the rule of params.yaml."""
     params = redaction_params(workspace)
     if not dry_run:
-        dvc.repro(workspace.layout.root, ["redaction"])
+        dvc.repro(workspace.layout.root, ["redaction"], alone=True)
     with workspace.exclusive("decisions"):
         rows, searched = read_images(workspace), read_searched(workspace)
         planned = review.plan_decisions(

@@ -18,36 +18,52 @@ from workbench.domain.findings import Finding, Severity
 from workbench.redaction.review import photograph_id
 
 
-def cover_and_forget(workspace: Workspace, stages: Sequence[str]) -> list[Finding]:
-    """Run stages; remove every uncovered copy of what they covered that lies within reach; return what is to be told."""
-    layout, rows = workspace.layout, to_be_covered(workspace)
-    # Written down first: were this run cut short after the stages, nothing else would tell what is still to be removed.
-    list_path = layout.state / "uncovered.json"
-    gone = uncovered_files(workspace, rows) | _listed(list_path)
-    if gone:
-        write_atomically(list_path, json.dumps(gone))
-    dvc.repro(layout.root, stages)
+def note_uncovered(workspace: Workspace) -> None:
+    """Write down which files show what is about to be covered, and in which releases they are.
+
+    The intake stage calls this before it covers anything: it may run because of any command that wants a later stage, and
+    afterwards nothing else would tell what is still to be removed.
+    """
+    rows = to_be_covered(workspace)
+    if not rows:
+        return
+    files, released = _noted(workspace)
+    for name, shown in _releases_holding(workspace, rows).items():
+        released[name] = sorted({*released.get(name, ()), *shown})
+    note = {"files": files | uncovered_files(workspace, rows), "released": released}
+    path = _note_path(workspace)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(note), encoding="utf-8")
+    os.replace(part, path)
+
+
+def forget_uncovered(workspace: Workspace) -> list[Finding]:
+    """Remove the noted files from the data folders and DVC's cache; return what is to be told. A repeat does nothing."""
+    layout = workspace.layout
+    files, released = _noted(workspace)
     present = {row["path"] for row in read_images(workspace)}  # a decision taken back brings its file back
-    gone = {path: md5 for path, md5 in gone.items() if path not in present}
+    gone = {path: md5 for path, md5 in files.items() if path not in present}
     for path in gone:
         (layout.data / path).unlink(missing_ok=True)
     if gone:
         dvc.forget(layout.root, gone.values())
-    list_path.unlink(missing_ok=True)
-    return _released_findings(workspace, rows) + _elsewhere_findings(workspace, gone)
+    findings = _released_findings(released) + _elsewhere_findings(workspace, gone)
+    _note_path(workspace).unlink(missing_ok=True)
+    return findings
 
 
-def _listed(path: Path) -> dict[str, str]:
-    """Return what a run that was cut short still had to remove."""
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+def _note_path(workspace: Workspace) -> Path:
+    return workspace.layout.state / "uncovered.json"
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+def _noted(workspace: Workspace) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return the files noted, each with its MD5, and the photographs that each release shows."""
+    path = _note_path(workspace)
+    if not path.is_file():
+        return {}, {}
+    note = json.loads(path.read_text(encoding="utf-8"))
+    return dict(note["files"]), dict(note["released"])
 
 
 def uncovered_files(workspace: Workspace, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -57,8 +73,8 @@ def uncovered_files(workspace: Workspace, rows: Sequence[Mapping[str, Any]]) -> 
     photographs that a built release holds stay: that release could not be verified without them.
     """
     layout = workspace.layout
-    held = set(_releases_holding(workspace, rows))
-    shown = {row["image_id"] for row in rows} - held
+    released = {image_id for shown in _releases_holding(workspace, rows).values() for image_id in shown}
+    shown = {row["image_id"] for row in rows if photograph_id(row) not in released}
     paths = {row["path"] for row in rows if row["image_id"] in shown}
     copies = _rows(layout.augmentation / "images.parquet")
     made = {row["image_id"] for row in copies if row["parent_image_id"] in shown}
@@ -79,32 +95,28 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _releases_holding(workspace: Workspace, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return for each of the images that a built release holds the names of those releases."""
-    wanted = {row["image_id"] for row in rows}
+    """Return for each built release that holds any of the images the photographs they stand for."""
+    wanted = {row["image_id"]: photograph_id(row) for row in rows}
     found: dict[str, list[str]] = {}
     for path in sorted(workspace.layout.records.glob("*/splits.csv")):
         with path.open(encoding="utf-8", newline="") as file:
-            for line in csv.DictReader(file):
-                if (image_id := line.get("image_id", "")) in wanted:
-                    found.setdefault(image_id, []).append(path.parent.name)
+            listed = {line.get("image_id", "") for line in csv.DictReader(file)}
+        if shown := sorted(wanted[image_id] for image_id in listed & set(wanted)):
+            found[path.parent.name] = shown
     return found
 
 
-def _released_findings(workspace: Workspace, rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    held = _releases_holding(workspace, rows)
-    by_release: dict[str, list[str]] = {}
-    for row in rows:
-        for name in held.get(row["image_id"], ()):
-            by_release.setdefault(name, []).append(photograph_id(row)[:12])
+def _released_findings(released: Mapping[str, Sequence[str]]) -> list[Finding]:
     return [
         Finding(
             code="redaction.released",
             subject=f"release {name}",
-            message=f"holds {len(shown)} photographs as they were before regions were covered ({', '.join(shown[:3])}).",
+            message=f"holds {len(shown)} photographs as they were before regions were covered "
+            f"({', '.join(image_id[:12] for image_id in shown[:3])}).",
             remedy="Build a new release, tell whoever has the old one, and withdraw that if its images may not stay.",
             severity=Severity.WARNING,
         )
-        for name, shown in sorted(by_release.items())
+        for name, shown in sorted(released.items())
     ]
 
 
