@@ -146,7 +146,7 @@ def status(*, workspace: Workspace) -> Report:
     findings = standing_findings(reviews, params, wanted=set(review.Standing))
     step = "workbench labelling push"
     if counts[review.Standing.UNREVIEWED]:
-        step = "workbench redaction propose"
+        step = "workbench redaction list --page review.html"
     elif counts[review.Standing.NOT_APPLIED]:
         step = "workbench redaction apply"
     return Report(

@@ -161,14 +161,12 @@ def region_row(region: Region, decision: Decision) -> dict[str, Any]:
     """Return what a list shows of a region and the decision that counts."""
     return {
         "region": region.region_id,
-        "photograph": region.image_id[:12],
+        "photograph": region.image_id[:8],
         "shows": region.category,
         "box": ",".join(f"{edge:.0f}" for edge in region.box.xyxy),
-        "source": region.source,
         "score": region.score,
         "state": decision.state.value,
         "by": decision.decided_by,
-        "at": decision.decided_at,
     }
 
 
