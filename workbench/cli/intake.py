@@ -15,6 +15,7 @@ from workbench.adapters import dvc, images
 from workbench.adapters.cover import cover
 from workbench.adapters.sandbox import Lost, Sandbox
 from workbench.cli.command import command
+from workbench.cli.receipts import reissue_receipts
 from workbench.cli.reception import DryRunOption, actor
 from workbench.cli.redaction_covering import forget_uncovered, note_uncovered
 from workbench.cli.redaction_state import read_searched
@@ -22,6 +23,7 @@ from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.custody.ledger import Event, Ledger
 from workbench.custody.object_store import SealedStore
+from workbench.custody.receipt import verdict_key
 from workbench.domain.findings import Finding
 from workbench.intake import admit
 from workbench.redaction.decisions import ensure_decisions, read_decisions
@@ -65,7 +67,7 @@ def bring_up_to_date(workspace: Workspace) -> list[Finding]:
     findings = forget_uncovered(workspace)
     image_rows, held = _tables(workspace)
     _enter(workspace, image_rows, held)
-    return findings
+    return [*findings, *reissue_receipts(workspace)]
 
 
 def _tables(workspace: Workspace) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -117,21 +119,20 @@ def _enter(workspace: Workspace, image_rows: Sequence[Mapping[str, Any]], held: 
     who = actor()
 
     def event(kind: str, row: Mapping[str, Any], reason: str) -> Event:
-        key = f"{kind}/{row['contribution_id']}/{row['work_key']}"
         return Event(
             kind=kind,
             actor=who,
             contribution_id=row["contribution_id"],
             object_sha256=row.get("parent_image_id") or row["image_id"],
             reason=reason,
-            once=key,
+            once=verdict_key(kind, row),
         )
 
-    events = [
+    events = [event("admit", row, f"working copy {row['file_sha256']}") for row in image_rows]
+    events += [
         event("redact", row, f"regions are covered in image {row['file_sha256']}, which stands for it")
-        if row["parent_image_id"]
-        else event("admit", row, f"working copy {row['file_sha256']}")
         for row in image_rows
+        if row["parent_image_id"]
     ]
     events += [event("quarantine", row, row["code"]) for row in held]
     if events:

@@ -47,8 +47,9 @@ def protocol_page(
 def _row(report: Completeness) -> dict[str, object]:
     item = report.item
     return {
-        "seizure": item.seizure_id or "",
-        "item": item.item_id,
+        # The partner knows its pseudonyms as it wrote them, without its own name before them.
+        "seizure": (item.seizure_id or "").removeprefix(f"{item.partner_id}/"),
+        "item": item.item_id.removeprefix(f"{item.partner_id}/"),
         "item_class": item.item_class or "not told",
         "photographs": len(item.views),
         "held": item.held,
