@@ -103,8 +103,8 @@ def _planned(workspace: Workspace) -> Report:
     fresh = known = 0
     for path in sorted(layout.deliveries.glob("*/files.parquet")):
         rows = tables.read_rows(path, tables.FILES)
-        keys = {row["image_id"]: admit.file_key(row, params, covers.of(row["image_id"])) for row in rows}
-        done, held = admit.reusable(layout, layout.intake / path.parent.name, keys)
+        keys = {row["image_id"]: admit.file_key(row, params) for row in rows}
+        done, held = admit.reusable(layout, layout.intake / path.parent.name, keys, covers)
         known += len(done) + len(held)
         fresh += len(rows) - len(done) - len(held)
     return Report(

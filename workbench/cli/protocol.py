@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,9 +95,19 @@ def _reports(workspace: Workspace, rules: Protocol, partner: str | None) -> tupl
         for row in tables.read_rows(path, tables.ITEMS)
         if row["contribution_id"] in mine
     ]
-    admitted = {photograph_id(row) for row in read_images(workspace)}
-    items, loose = gather_items(files, told, admitted, _seen(workspace))
+    images, labelled = read_images(workspace), _seen(workspace)
+    # Of a film several frames are admitted: what is seen on any of them is seen in the file.
+    seen: dict[str, frozenset[str]] = {}
+    for row in images:
+        if (codes := labelled.get(photograph_id(row))) is not None:
+            seen[_file_id(row)] = seen.get(_file_id(row), frozenset()) | codes
+    items, loose = gather_items(files, told, {_file_id(row) for row in images}, seen)
     return [complete_item(item, rules) for item in items], loose
+
+
+def _file_id(row: Mapping[str, Any]) -> str:
+    """Return the id of the file delivered that an image was taken from."""
+    return str(row.get("source_image_id") or photograph_id(row))
 
 
 def _seen(workspace: Workspace) -> dict[str, frozenset[str]]:

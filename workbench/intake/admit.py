@@ -51,6 +51,11 @@ class Covers:
         """Return the boxes to be covered in a photograph, in the order of their edges; none for most."""
         return sorted(self.boxes.get(image_id, ()), key=lambda box: box.xyxy)
 
+    def key(self, image_id: str, copy_key: str) -> str:
+        """Return the work key of the image that stands for a photograph: its copy's, and what is covered in it."""
+        boxes = [list(box.xyxy) for box in self.of(image_id)]
+        return work_key(activity=ACTIVITY, parameters={"covered": boxes}, inputs=(copy_key,)) if boxes else copy_key
+
 
 #: Nothing is covered.
 NO_COVERS = Covers(boxes={}, fill=lambda jpeg, _: jpeg)
@@ -100,8 +105,8 @@ def _admit_contribution(
 ) -> Admitted:
     files = read_rows(folder / "files.parquet", FILES)
     target = layout.intake / folder.name
-    keys = {row["image_id"]: file_key(row, params, covers.of(row["image_id"])) for row in files}
-    images, quarantine = reusable(layout, target, keys)
+    keys = {row["image_id"]: file_key(row, params) for row in files}
+    images, quarantine = reusable(layout, target, keys, covers)
     todo = [row for row in files if row["image_id"] not in images and row["image_id"] not in quarantine]
     shown = track(inspect(todo), total=len(todo), doing=f"Inspecting {folder.name}")
     for count, (position, verdict) in enumerate(shown, start=1):
@@ -138,12 +143,9 @@ def _write_tables(
     return list(admitted), held
 
 
-def file_key(row: Mapping[str, Any], params: Mapping[str, Any], covered: Sequence[Box] = ()) -> str:
-    """Return the work key of one delivered file: its bytes, its ending, the parameters of the copy, what is covered."""
-    parameters = {**params, "suffix": row["suffix"]}
-    if covered:
-        parameters["covered"] = [list(box.xyxy) for box in covered]
-    return work_key(activity=ACTIVITY, parameters=parameters, inputs=(row["image_id"],))
+def file_key(row: Mapping[str, Any], params: Mapping[str, Any]) -> str:
+    """Return the work key of one delivered file: its bytes, its ending, and the parameters of the copy."""
+    return work_key(activity=ACTIVITY, parameters={**params, "suffix": row["suffix"]}, inputs=(row["image_id"],))
 
 
 def _redaction_rows(images: Sequence[Mapping[str, Any]], covers: Covers) -> list[dict[str, Any]]:
@@ -166,7 +168,7 @@ def _redaction_rows(images: Sequence[Mapping[str, Any]], covers: Covers) -> list
 
 
 def reusable(
-    layout: Layout, target: Path, keys: Mapping[str, str]
+    layout: Layout, target: Path, keys: Mapping[str, str], covers: Covers = NO_COVERS
 ) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
     """Return the rows of a former run, images and quarantine, that still hold: same key, file unaltered.
 
@@ -176,7 +178,7 @@ def reusable(
     for row in _former(target / "images.parquet", IMAGES):
         path = layout.data / row["path"]
         photograph = row["parent_image_id"] or row["image_id"]
-        same = keys.get(photograph) == row["work_key"]
+        same = photograph in keys and covers.key(photograph, keys[photograph]) == row["work_key"]
         if same and path.is_file() and sha256_hex(path.read_bytes()) == row["file_sha256"]:
             images[photograph] = row
     held = _former(target / "quarantine.parquet", QUARANTINE)
@@ -214,7 +216,7 @@ def _write_copy(
         "origin": Origin.REAL.value,
         "path": path.relative_to(layout.data).as_posix(),
         "file_sha256": digest,
-        "work_key": key,
+        "work_key": covers.key(row["image_id"], key),
         **facts,
     }
 

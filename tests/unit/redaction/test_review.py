@@ -121,6 +121,8 @@ def test_labels_are_accepted_proposed_or_ignored_by_the_rule_and_once() -> None:
     assert review.plan_decisions([], found, planned, now="later") == []
     suggested = review.labelled_regions(rows[:1], PARAMS, suggested=True)
     assert [rule for _, rule in suggested] == [Labelled.PROPOSE], "nobody looked at a pre-annotation"
+    drawn = review.labelled_regions([("redaction", labelled("unknown"))], PARAMS | {"reviewed_in": "redaction"})
+    assert [rule for _, rule in drawn] == [Labelled.ACCEPT], "all that is drawn where people look for what to cover"
 
 
 def test_a_labelled_point_without_extent_covers_nothing() -> None:
