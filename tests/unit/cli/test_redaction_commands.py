@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,10 @@ from typing import Any
 import pytest
 
 from workbench import tables
+from workbench.adapters import dvc
 from workbench.cli import labelling
+from workbench.cli.redaction_covering import forget_uncovered, note_uncovered
+from workbench.cli.wiring import Workspace
 from workbench.domain.geometry import Box
 from workbench.domain.redaction import Decision, Region, State
 from workbench.layout import Layout
@@ -172,3 +176,67 @@ def test_a_dry_run_decides_nothing(layout: Layout, workbench: Run) -> None:
     workbench("redaction", "add", "aaaa", "--box", "0,0,9,9", "--dry-run", *at)
     assert workbench("redaction", "propose", "--dry-run", *at)["data"]["proposed"] == 1
     assert (layout.decisions / "redaction.parquet").read_bytes() == before
+
+
+@pytest.fixture
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The MD5 sums that DVC's cache is asked to forget; the cache itself has its test in tests/pipeline."""
+    asked: list[str] = []
+    monkeypatch.setattr(dvc, "forget", lambda _, md5s: asked.extend(md5s))
+    monkeypatch.setattr(dvc, "remotes", lambda _: ["offsite"])
+    return asked
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _files(layout: Layout) -> dict[str, Path]:
+    """Write the working copy of the photograph that waits, an augmented copy of it, and one of another."""
+    copies = [_row("x", parent_image_id="d" * 64, path="06_augmentation/images/x.jpg")]
+    copies.append(_row("y", parent_image_id="a" * 64, path="06_augmentation/images/y.jpg"))
+    tables.write_table(layout.augmentation / "images.parquet", tables.IMAGES, copies)
+    paths = {"d": "01_intake/c/images/d.jpg"} | {row["image_id"][0]: row["path"] for row in copies}
+    files = {letter: layout.data / path for letter, path in paths.items()}
+    for letter, file in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(letter.encode())
+    return files
+
+
+def test_what_showed_the_region_is_removed_though_another_command_covered_it(
+    layout: Layout, forgotten: list[str]
+) -> None:
+    workspace, files = Workspace.find(layout.root, quiet=True), _files(layout)
+    note_uncovered(
+        workspace
+    )  # as the stage does before it covers; then it is cut short, or somebody else's command ran it
+    rows = [_row(letter) for letter in "abc"] + [_row("e", parent_image_id="d" * 64)]
+    tables.write_table(layout.intake / "c" / "images.parquet", tables.IMAGES, rows)
+    findings = forget_uncovered(workspace)
+    assert {letter: file.exists() for letter, file in files.items()} == {"d": False, "x": False, "y": True}
+    assert sorted(forgotten) == sorted(map(_md5, "dx"))
+    assert [(finding.code, finding.subject) for finding in findings] == [
+        ("redaction.kept-elsewhere", "DVC remote offsite")
+    ]
+    assert forget_uncovered(workspace) == []
+
+
+def test_a_decision_taken_back_before_it_was_applied_removes_nothing(layout: Layout, forgotten: list[str]) -> None:
+    workspace, files = Workspace.find(layout.root, quiet=True), _files(layout)
+    note_uncovered(workspace)
+    forget_uncovered(workspace)  # the photograph still stands in data/01_intake as it was
+    assert files["d"].exists()
+    assert _md5("d") not in forgotten
+
+
+def test_a_release_that_shows_it_is_named_and_keeps_its_files(layout: Layout, forgotten: list[str]) -> None:
+    workspace, files = Workspace.find(layout.root, quiet=True), _files(layout)
+    splits = layout.records / "v1" / "splits.csv"
+    splits.parent.mkdir(parents=True)
+    splits.write_text(f"image_id,group_id,split\n{'d' * 64},g-1,train\n", encoding="utf-8")
+    note_uncovered(workspace)
+    (finding,) = forget_uncovered(workspace)
+    assert (finding.code, finding.subject) == ("redaction.released", "release v1")
+    assert all(file.exists() for file in files.values())
+    assert forgotten == []
