@@ -71,6 +71,7 @@ def issue_receipt(
             "has files that the ledger does not know as received.",
             "Receive the delivery again, then run `workbench ledger verify`.",
         )
+    stands = dict(sorted(stands.items(), key=lambda item: (sorted(names[item[0]]), item[0])))
     newest = max(seq for stand in stands.values() for seq in (stand.received, stand.verdict or 0))
     checkpoint = ledger.checkpoint_over(newest)
     head = {
@@ -85,7 +86,7 @@ def issue_receipt(
 
 
 def _stands(layout: Layout, ledger: Ledger, contribution_id: str) -> dict[str, Stand]:
-    """Return where each file of a contribution stands, by image_id in order.
+    """Return where each file of a contribution stands, by image_id.
 
     Files are inspected anew when parameters change, so there may be several verdicts; the one that the intake's
     tables hold counts, or without tables the newest.
@@ -99,7 +100,7 @@ def _stands(layout: Layout, ledger: Ledger, contribution_id: str) -> dict[str, S
             stands[image_id] = Stand(received=entry.seq)
         elif kind in STATUS and image_id in stands and present.get(image_id, said.get("once")) == said.get("once"):
             stands[image_id] = Stand(received=stands[image_id].received, verdict=entry.seq, status=STATUS[kind])
-    return dict(sorted(stands.items()))
+    return stands
 
 
 def verdict_key(kind: str, row: Mapping[str, Any]) -> str:
