@@ -103,7 +103,7 @@ def _check_file(file: Mapping[str, Any], checkpoint: Checkpoint, contribution: M
     if verdict["status"] == PENDING:
         return
     decided = _proved_body(verdict, checkpoint)
-    kind = next(kind for kind, status in STATUS.items() if status == verdict["status"])
+    kind = {status: kind for kind, status in STATUS.items()}[verdict["status"]]
     told = about | {"kind": kind} | ({"reason": verdict["code"]} if "code" in verdict else {})
     if decided is None or not _says(decided, told):
         yield _invalid(subject, "has a verdict that is not proved.")

@@ -167,7 +167,7 @@ def test_any_value_of_a_receipt_that_is_changed_is_found(layout: Layout) -> None
         for step in path[:-1]:
             place = place[step]
         value = place[path[-1]]
-        place[path[-1]] = value + 1 if isinstance(value, int) else f"{value[:-2]}x{value[-1:]}" if value else "x"
+        place[path[-1]] = value + 1 if isinstance(value, int) else f"{value[:-2]}~{value[-1:]}" if value else "x"
         assert list(check_document(spoilt, key)), path
     for cut in ("files", "signature", "contribution"):
         assert list(check_document({name: value for name, value in sound.items() if name != cut}, key))
