@@ -104,8 +104,12 @@ def _stands(layout: Layout, ledger: Ledger, contribution_id: str) -> dict[str, S
 
 
 def verdict_key(kind: str, row: Mapping[str, Any]) -> str:
-    """Return the key under which a verdict (a row of IMAGES or QUARANTINE) is entered once."""
-    return f"{kind}/{row['contribution_id']}/{row['work_key']}"
+    """Return the key under which a verdict (a row of IMAGES or QUARANTINE) is entered once.
+
+    All frames of a film have its work key: each is entered by itself, and the film under the key alone.
+    """
+    frame = f"/{row['image_id']}" if row.get("source_image_id") else ""
+    return f"{kind}/{row['contribution_id']}/{row['work_key']}{frame}"
 
 
 def _present_verdicts(layout: Layout, contribution_id: str) -> dict[str, str]:
@@ -114,7 +118,7 @@ def _present_verdicts(layout: Layout, contribution_id: str) -> dict[str, str]:
         return {}
     tables = (("admit", IMAGES, "images.parquet"), ("quarantine", QUARANTINE, "quarantine.parquet"))
     return {
-        row["image_id"]: verdict_key(kind, row)
+        row.get("source_image_id") or row["image_id"]: verdict_key(kind, {**row, "source_image_id": None})
         for kind, schema, name in tables
         for row in read_rows(folder / name, schema)
     }
