@@ -30,6 +30,9 @@ from workbench.tables import IMAGES, QUARANTINE, read_rows
 FORMAT = 2
 RECEIPT, PAGE = "receipt.json", "receipt.html"
 
+#: The line of receipt.json after which each line is a file.
+FILES_BEGIN = ' "files": [\n'
+
 #: What a verdict's entry is called in the ledger, and in a receipt.
 STATUS = {"admit": "admitted", "quarantine": "quarantined"}
 PENDING = "pending"
@@ -189,14 +192,14 @@ def _write(
     digest = ReceiptDigest(head)
     parts = [folder / f"{name}.part" for name in (RECEIPT, PAGE)]
     with parts[0].open("w", encoding="utf-8") as document, parts[1].open("w", encoding="utf-8") as page:
-        document.write(json.dumps(dict(head), indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "files": [')
+        document.write(json.dumps(dict(head), indent=1, ensure_ascii=False).removesuffix("\n}") + f",\n{FILES_BEGIN}")
         page.write(page_head(head, counts))
         comma = ""
         for file in files:
             digest.add(file)
-            document.write(f"{comma}\n  {json.dumps(file, ensure_ascii=False)}")
+            document.write(f"{comma}  {json.dumps(file, ensure_ascii=False)}")
             page.write(page_row(file))
-            comma = ","
+            comma = ",\n"
         signature = base64.b64encode(ledger.sign(digest.statement())).decode()
         document.write(f'\n ],\n "signature": "{signature}"\n}}\n')
         page.write(page_foot(head))

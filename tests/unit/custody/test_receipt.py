@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -65,7 +66,12 @@ def layout(tmp_path: Path) -> Layout:
 
 def _issue(layout: Layout) -> dict[str, Any]:
     page = issue_receipt(layout, Ledger.open(layout.custody), CONTRIBUTION, NAMES)
-    return read_document(page.with_name("receipt.json"))
+    read = read_document(page.with_name("receipt.json"))
+    document: dict[str, Any] = json.loads(page.with_name("receipt.json").read_text())
+    assert read | {"files": list(read["files"])} == document
+    assert len(read["files"]) == len(document["files"])
+    assert not list(check_document(read, read["public_key"]))
+    return document
 
 
 def _inspect(layout: Layout, *, key: str = "k1", held: str = "deep/c.txt") -> None:
@@ -255,3 +261,22 @@ def test_a_receipt_s_json_is_read_by_anything(layout: Layout) -> None:
     _issue(layout)
     text = (layout.custody / "receipts" / CID / "receipt.json").read_text()
     assert json.loads(text)["contribution"]["contribution_id"] == CID
+
+
+def test_any_byte_flipped_in_a_receipt_is_found(layout: Layout) -> None:
+    _inspect(layout)
+    key = _issue(layout)["public_key"]
+    path = layout.custody / "receipts" / CID / "receipt.json"
+    sound, rng = path.read_bytes(), random.Random(3)
+    told = json.loads(sound)
+    for _ in range(300):
+        flipped = bytearray(sound)
+        flipped[rng.randrange(len(sound))] ^= 1 << rng.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            read = read_document(path)
+            found = list(check_document(read, key))
+        except Refused:
+            continue
+        same = not found and read | {"files": list(read["files"])} == told
+        assert found or same  # white space between values says nothing
