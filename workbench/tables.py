@@ -1,7 +1,8 @@
 """The tables that stages hand over: documented schemas, and reading and writing that keep to them.
 
 One schema serves all images and one all instances, so that tables of different stages stack. Absence is null.
-Parquet is written with fixed settings, so equal tables give equal bytes.
+Parquet is written with fixed settings, so equal tables give equal bytes. All schemas stand on this one page, longer than
+others, because it is the page to look a column up on.
 """
 
 from __future__ import annotations
@@ -187,6 +188,23 @@ DISAGREEMENTS = pa.schema(
         _field("kind", _TEXT, "category, unmatched, geometry, facet, transcription, single, dissent or relabel"),
         _field("instance_ids", pa.list_(_TEXT), "the instances concerned"),
         _field("detail", _TEXT, "one sentence"),
+    ]
+)
+
+#: A row an element of a cartridge's marked base (data/03_adjudication/headstamps.parquet).
+HEADSTAMPS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("headstamp_id", _TEXT, "the ground-truth instance of the marked base"),
+        _field("instance_id", _TEXT, "the ground-truth instance of the element"),
+        _field("ordinal", _INT, "place in clockwise order from twelve o'clock, 1 first"),
+        _field("clock_deg", _INT, "degrees clockwise from twelve o'clock, 0 to 359"),
+        _field("orientation_basis", _TEXT, "what stands at twelve: nato_cross, longest_text or arbitrary"),
+        _field("kind", _TEXT, "manufacturer, year, calibre, nato_cross, lot, symbol, other", nullable=True),
+        _field("text_raw", _TEXT, "text as read, unreadable characters as ?", nullable=True),
+        _field("text_normalised", _TEXT, "the same in capitals, NFKC, single spaces", nullable=True),
+        _field("up_direction", _TEXT, "outward, inward, clockwise or anticlockwise", nullable=True),
+        _field("legibility", _TEXT, "clear, partly or illegible", nullable=True),
     ]
 )
 

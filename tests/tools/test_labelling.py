@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ pytestmark = [pytest.mark.tools, pytest.mark.slow]
 
 Run = Callable[..., dict[str, Any]]
 
-_CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 _RING = (20.0, 20.0, 120.0, 30.0, 60.0, 140.0)
 
 
@@ -131,28 +129,6 @@ def test_frozen_answers_are_held_against_the_projects_as_they_are_now(campaign: 
     path.write_text(text)
     assert {finding["code"] for finding in answer["findings"]} == {"labelling.unknown-label"}
     assert "a polygon labelled part.barrel" in answer["findings"][0]["message"]
-
-
-@pytest.fixture
-def page(label_studio: Any) -> Iterator[Any]:
-    """Return a browser page, logged in."""
-    if not Path(_CHROMIUM).exists():
-        pytest.skip("Chromium is not installed: scripts/bootstrap.sh --browser installs it")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=_CHROMIUM, args=[*flags, "--disable-component-update", "--disable-sync"]
-        )
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.goto(f"{label_studio.url}/user/login")
-        page.fill("input[name=email]", label_studio.email)
-        page.fill("input[name=password]", label_studio.password)
-        page.click("button[type=submit]")
-        page.wait_for_url(lambda url: "login" not in url)
-        yield page
-        browser.close()
 
 
 def test_a_labeller_draws_answers_and_submits_in_a_browser(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from xml.sax.saxutils import quoteattr
 
 from workbench.domain.annotation import Shape
@@ -11,6 +11,7 @@ from workbench.domain.taxonomy import Category, Direction, Facet, Taxonomy
 
 #: Name of the control that draws each shape, with its tag, the type of its results and the key that holds the labels.
 CONTROLS: Mapping[Shape, tuple[str, str, str]] = {
+    Shape.ELLIPSE: ("ellipse", "EllipseLabels", "ellipselabels"),
     Shape.BOX: ("box", "RectangleLabels", "rectanglelabels"),
     Shape.POLYGON: ("polygon", "PolygonLabels", "polygonlabels"),
     Shape.KEYPOINT: ("point", "KeyPointLabels", "keypointlabels"),
@@ -54,6 +55,14 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "uk": "Знайти мітку…",
     },
     "box": {"en": "Box", "fr": "Rectangle", "es": "Rectángulo", "pt": "Retângulo", "ar": "مستطيل", "uk": "Рамка"},
+    "ellipse": {
+        "en": "Ellipse",
+        "fr": "Ellipse",
+        "es": "Elipse",
+        "pt": "Elipse",
+        "ar": "قطع ناقص",
+        "uk": "Еліпс",
+    },
     "polygon": {
         "en": "Polygon",
         "fr": "Polygone",
@@ -121,6 +130,7 @@ class Page:
     language: str
     hotkeys: Mapping[str, str]
     colours: Mapping[str, str]
+    asked_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def word(self, names: Mapping[str, str]) -> str:
         """Return the text in the page's language, in English where there is none."""
@@ -131,14 +141,17 @@ class Page:
     ) -> str:
         """Return the whole configuration."""
         first, *others = [(shape, codes) for shape, codes in labels.items() if codes]
-        palettes = [self.palette(*first)]
+        palettes = [self.palette(*first, hotkeys=True)]
         if others:  # the tools that are used less stay folded, so that the labels of the first are in sight
             folded = [self.folded(*other) for other in others]
             palettes = ['      <Collapse accordion="false" bordered="false">', *folded, "      </Collapse>", *palettes]
         questions = []
         if confidence:
             questions.append(self.choices("confidence", self.word(_WORDS["confidence"]), CONFIDENCES))
-        questions += [self.choices(facet.code, self.word(facet.names), facet.values) for facet in facets]
+        questions += [
+            self.choices(facet.code, self.word(facet.names), facet.values, of=self.asked_of.get(facet.code, ()))
+            for facet in facets
+        ]
         if transcription:
             questions.insert(0, self.text())
         return "\n".join(
@@ -169,18 +182,19 @@ class Page:
             return f"{_STYLE} {_FROM_THE_RIGHT}"
         return _STYLE
 
-    def palette(self, shape: Shape, codes: Sequence[str]) -> str:
+    def palette(self, shape: Shape, codes: Sequence[str], *, hotkeys: bool = False) -> str:
         """Return the labels that can be drawn in one shape, with a field that finds them."""
         name, tag, _ = CONTROLS[shape]
         extra = {
             Shape.BOX: 'strokeWidth="2" canRotate="false"',
+            Shape.ELLIPSE: 'strokeWidth="2"',
             Shape.POLYGON: 'strokeWidth="2" pointSize="small"',
             Shape.KEYPOINT: 'strokeWidth="2"',
         }[shape]
         hint = quoteattr(self.word(_WORDS["filter"]))
         lines = [f'          <Filter name="filter_{name}" toName="{name}" minlength="0" placeholder={hint}/>']
         lines.append(f'          <{tag} name="{name}" toName="{IMAGE_NAME}" showInline="true" {extra}>')
-        lines += [f"            {self.label(code, hotkeys=shape is Shape.BOX)}" for code in codes]
+        lines += [f"            {self.label(code, hotkeys=hotkeys)}" for code in codes]
         lines.append(f"          </{tag}>")
         return "\n".join(lines)
 
@@ -211,10 +225,12 @@ class Page:
             parts.append(f"{self.word(_WORDS['confused'])}: {others}.")
         return " ".join(filter(None, parts))
 
-    def choices(self, name: str, title: str, values: Mapping[str, Mapping[str, str]]) -> str:
-        """Return a question about the region that is selected."""
+    def choices(self, name: str, title: str, values: Mapping[str, Mapping[str, str]], *, of: Sequence[str] = ()) -> str:
+        """Return a question about the region that is selected; with ``of``, asked of regions with these labels only."""
+        # Label Studio compares with what a label stores, its alias.
+        only = f' visibleWhen="region-selected" whenLabelValue={quoteattr(",".join(of))}' if of else ""
         lines = [
-            '        <View className="wb-question">',
+            f'        <View className="wb-question"{only}>',
             f'          <Header value={quoteattr(title)} size="6"/>',
             f'          <Choices name="{name}" toName="{IMAGE_NAME}" perRegion="true" choice="single-radio" showInline="true">',
         ]

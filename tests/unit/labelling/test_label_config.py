@@ -37,10 +37,10 @@ def test_every_label_of_the_page_stores_a_code_of_the_taxonomy(taxonomy: Taxonom
 
 def test_every_project_compiles_in_every_language_and_lets_people_say_unknown(taxonomy: Taxonomy) -> None:
     projects = project_folders(CONFIGS)
-    assert [folder.name for folder in projects] == ["ammunition", "markings", "parts", "redaction"]
+    assert [folder.name for folder in projects] == ["ammunition", "headstamp", "markings", "parts", "redaction"]
     for folder in projects:
         assert not list(check_project(folder, taxonomy, config_problem=config_problem))
-        assert "unknown" in read_label_config(folder, taxonomy).labels[Shape.BOX]
+        assert "unknown" in read_label_config(folder, taxonomy).labels[Shape.BOX], folder.name
 
 
 def test_a_page_that_label_studio_would_refuse_is_found(taxonomy: Taxonomy) -> None:
