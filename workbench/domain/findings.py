@@ -52,7 +52,7 @@ CODES: dict[str, str] = {
     "intake.extension-mismatch": "A file's name says another format than its content.",
     "intake.too-large": "An image has more pixels than allowed, or more than its bytes can hold.",
     "intake.truncated": "A file ends before its picture does.",
-    "intake.polyglot": "A picture's file is an archive, a document or a program at the same time.",
+    "intake.polyglot": "A picture's file is an archive or a document at the same time.",
     "intake.too-long": "A film lasts longer than allowed.",
     "intake.trailing-data": "Bytes follow the end of an admitted picture; its working copy is without them.",
     "intake.more-pictures": "An admitted file holds further pictures: an animation, pages or previews.",
