@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +21,9 @@ from pycocotools.coco import COCO
 from workbench.domain.findings import Refused
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
-from workbench.release.formats.coco import stable_numbers
 from workbench.release.formats.yolo import yolo_line
-from workbench.tables import IMAGES, INSTANCES, read_rows, write_table
+from workbench.release.picture import stable_numbers
+from workbench.tables import IMAGES, INSTANCES, LABELLED, read_rows, write_table
 
 
 def load(folder: Path, split: str) -> COCO:
@@ -198,7 +199,8 @@ def test_a_group_or_seizure_in_two_splits_is_refused(
 
 def test_a_copy_of_an_image_outside_training_is_refused(layout: Layout, run_assemble: Callable[..., Any]) -> None:
     images = read_rows(layout.curation / "images.parquet", IMAGES)
-    other = next(row["image_id"] for row in images if row["split"] == "val")
+    released = {row["image_id"] for row in read_rows(layout.adjudication / "labelled.parquet", LABELLED)}
+    other = next(row["image_id"] for row in images if row["split"] == "val" and row["image_id"] in released)
     rewrite(layout.augmentation / "images.parquet", IMAGES, lambda row: row.update(parent_image_id=other))
     assert refusal(lambda: run_assemble(layout)) == {"release.split-leakage"}
 
@@ -230,6 +232,7 @@ def test_an_altered_working_copy_is_refused_and_the_former_release_stays(
 ) -> None:
     run_assemble(layout)
     before = contents(layout.release)
+    shutil.rmtree(layout.state)  # else the pictures in place, whose bytes are right, would not be read again
     for path in layout.intake.rglob("*.jpg"):
         path.write_bytes(path.read_bytes() + b"x")
     assert refusal(lambda: run_assemble(layout)) == {"release.image-altered"}
