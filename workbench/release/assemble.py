@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from workbench.domain.findings import refused
 from workbench.domain.lineage import require_activity, sha256_hex
 from workbench.domain.taxonomy import Taxonomy
@@ -25,7 +27,7 @@ from workbench.release.facts import facts_bytes, read_agreement, read_countries,
 from workbench.release.formats import chosen_formats
 from workbench.release.formats.kind import Format
 from workbench.release.gate import require_releasable
-from workbench.release.increment import FragmentStore, Increment
+from workbench.release.increment import Former, Increment
 from workbench.release.picture import Picture, Whole, pictures_of
 from workbench.tables import IMAGES, INSTANCES, table_bytes
 
@@ -85,10 +87,9 @@ def assemble(
     )
     for path, data in _documents(contents, whole, verdict, draw):
         increment.offer(path, data)
-    keys = picture_keys(whole)
+    keys, former = picture_keys(whole), Former(state)
     for one in track(formats, total=len(formats), doing="write formats"):
-        for path, data in format_files(one, whole, keys, state):
-            increment.offer(path, data)
+        _offer_format(one, whole, keys, increment, former)
     listing = manifest.manifest_bytes(increment.digests)
     files = len(increment.digests)
     increment.offer(manifest.NAME, listing)
@@ -130,26 +131,38 @@ def _documents(contents: Contents, whole: Whole, verdict: Mapping[str, int], dra
     yield from card_files(contents, whole, draw)
 
 
-def format_files(
-    one: Format, whole: Whole, keys: Mapping[str, bytes], state: Path | None = None
-) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of one format; with a state folder, pictures that did not change are not written anew."""
+def format_files(one: Format, whole: Whole) -> Iterator[tuple[str, bytes]]:
+    """Yield all files of one format, made anew."""
+    fragments = {}
+    if one.fragment is not None:
+        fragments = {picture.image["image_id"]: one.fragment(picture, whole) for picture in whole.pictures}
+    if one.path_of is not None:
+        yield from ((one.path_of(picture), fragments[picture.image["image_id"]]) for picture in whole.pictures)
+    yield from one.files(whole, fragments)
+
+
+def _offer_format(one: Format, whole: Whole, keys: Mapping[str, bytes], increment: Increment, former: Former) -> None:
+    """Offer the files of one format; pictures that did not change since it was written last are not written anew."""
     fragments: dict[str, bytes] = {}
     if one.fragment is not None:
-        shaped = hashlib.blake2b(
-            repr((ACTIVITY, one.name, whole.taxonomy.version, whole.taxonomy.codes, one.shaped_by(whole))).encode()
-        ).digest()
-        own = {image_id: hashlib.blake2b(key + shaped, digest_size=16).digest() for image_id, key in keys.items()}
-        store = None if state is None else FragmentStore(state, one.name)
-        changed = False
+        told = (ACTIVITY, one.name, whole.taxonomy.version, whole.taxonomy.codes, one.shaped_by(whole))
+        shaped = hashlib.blake2b(repr(told).encode(), digest_size=16).digest()
+        own = {image_id: key + shaped for image_id, key in keys.items()}
+        same = former.unchanged(one.name, own)
+        kept = former.fragments(one.name) if one.path_of is None and same else {}
         for picture in whole.pictures:
             image_id = picture.image["image_id"]
-            kept = None if store is None else store.get(image_id, own[image_id])
-            changed |= kept is None
-            fragments[image_id] = one.fragment(picture, whole) if kept is None else kept
-        if store is not None and changed:
-            store.put(fragments, own)
-    yield from one.files(whole, fragments)
+            if one.path_of is not None:
+                path = one.path_of(picture)
+                if image_id not in same or not increment.keep(path):
+                    increment.offer(path, one.fragment(picture, whole))
+            else:
+                found = kept.get(image_id) if image_id in same else None
+                fragments[image_id] = one.fragment(picture, whole) if found is None else found
+        if len(same) < len(own):
+            former.keep(one.name, own, fragments if one.path_of is None else None)
+    for path, data in one.files(whole, fragments):
+        increment.offer(path, data)
 
 
 def picture_keys(whole: Whole) -> dict[str, bytes]:
@@ -159,8 +172,8 @@ def picture_keys(whole: Whole) -> dict[str, bytes]:
 
 def _key(picture: Picture) -> bytes:
     rows = (tuple(picture.image.values()), [tuple(row.values()) for row in picture.objects])
-    told = repr((rows, picture.number, picture.object_numbers))
-    return hashlib.blake2b(told.encode(errors="surrogatepass"), digest_size=16).digest()
+    told = orjson.dumps((rows, picture.number, picture.object_numbers))
+    return hashlib.blake2b(told, digest_size=16).digest()
 
 
 def splits_csv(contents: Contents) -> bytes:

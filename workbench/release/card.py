@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from workbench.domain.dataset import SPLITS
 from workbench.domain.photograph import Origin
@@ -103,20 +104,13 @@ def _agreement(figures: Mapping[str, float]) -> dict[str, dict[str, float]]:
 def _plots(whole: Whole, draw: Draw) -> dict[str, str]:
     facts = whole.facts
     seen = facts["instances_by_class_and_origin"]
-    shares: dict[str, list[float]] = {}
     longest: dict[str, list[float]] = {}
-    edges: list[tuple[float, float, float, float]] = []
     for picture in whole.pictures:
-        image = picture.image
-        width, height, origin = image["width_px"], image["height_px"], image["origin"]
-        longest.setdefault(origin, []).append(max(width, height))
-        sides = shares.setdefault(origin, [])
-        for row in picture.objects:
-            if row["x_min"] is None:
-                continue
-            edges.append((row["x_min"] / width, row["y_min"] / height, row["x_max"] / width, row["y_max"] / height))
-            left, top, right, bottom = edges[-1]
-            sides.append(100 * ((right - left) * (bottom - top)) ** 0.5)
+        size_wh = picture.image["width_px"], picture.image["height_px"]
+        longest.setdefault(picture.image["origin"], []).append(max(size_wh))
+    edges, origins = _edges(whole)
+    sides = 100 * np.sqrt((edges[:, 2] - edges[:, 0]) * (edges[:, 3] - edges[:, 1]))
+    shares = {origin.value: sides[origins == origin.value].tolist() for origin in Origin}
     known = {code: count for code, count in facts["images_by_country"].items() if code != "unknown"}
     partners = {name: {"real": count} for name, count in facts["photographs_by_partner"].items()}
     figures = {
@@ -129,11 +123,21 @@ def _plots(whole: Whole, draw: Draw) -> dict[str, str]:
         "splits": bars_svg(facts["images_by_split_and_origin"]),
         "object_sizes": histogram_svg(shares, label="object size, % of the image's side", unit="objects"),
         "image_sizes": histogram_svg(longest, label="longest side, pixels", unit="images"),
-        "where": heat_svg(heat_counts(np.array(edges, float).reshape(-1, 4))),
+        "where": heat_svg(heat_counts(edges)),
         "partners": bars_svg(partners),
         "world": draw.world(known) if known else "",
         "agreement": scores_svg(figures) if figures else "",
     }
+
+
+def _edges(whole: Whole) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+    """Return each box's edges, (n, 4), as shares of its image in [0, 1], and the origin of its image."""
+    boxed = [(row, picture.image) for picture in whole.pictures for row in picture.objects if row["x_min"] is not None]
+    edges = np.array(
+        [(row["x_min"], row["y_min"], row["x_max"], row["y_max"]) for row, _ in boxed], np.float64
+    ).reshape(-1, 4)
+    sizes = np.array([(image["width_px"], image["height_px"]) for _, image in boxed], np.float64).reshape(-1, 2)
+    return edges / np.tile(sizes, 2), np.array([image["origin"] for _, image in boxed], np.str_)
 
 
 def _shown(contents: Contents) -> list[dict[str, Any]]:

@@ -108,8 +108,21 @@ def _masked(row: Row, transcriptions: str) -> dict[str, Any]:
     return {**row, "transcription": None} if hide else dict(row)
 
 
+def inside(row: Row, width: int, height: int) -> bool:
+    """Say whether the box and the rings of an instance lie within an image; a lone keypoint's do."""
+    if row["x_min"] is not None and not (
+        0 <= row["x_min"] <= row["x_max"] <= width and 0 <= row["y_min"] <= row["y_max"] <= height
+    ):
+        return False
+    return all(
+        0 <= min(ring) and max(ring[0::2]) <= width and max(ring[1::2]) <= height for ring in row["rings"] or () if ring
+    )
+
+
 def _clipped(row: dict[str, Any], width: int, height: int) -> dict[str, Any]:
     """Bring what sticks out by rounding back to the edge; the gate refuses what sticks out further."""
+    if inside(row, width, height):
+        return row
 
     def clamp(value: float, upper: int) -> float:
         return min(max(value, 0.0), float(upper)) if -OVERHANG_PX <= value <= upper + OVERHANG_PX else value

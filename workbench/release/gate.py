@@ -11,7 +11,7 @@ from workbench.domain.dataset import SPLITS
 from workbench.domain.delivery import UsageTerms
 from workbench.domain.findings import Finding, Refused
 from workbench.domain.taxonomy import Taxonomy
-from workbench.release.contents import Contents
+from workbench.release.contents import Contents, inside
 from workbench.release.terms import Intent, why_not
 
 #: So many findings of one kind are told one by one.
@@ -77,18 +77,17 @@ def breaches(contents: Contents, rules: Rules) -> Iterator[Finding]:
     yield from _duplicates(contents)
     yield from _leaks(contents.images)
     for row in contents.images:
-        subject = f"image {row['image_id']}"
         if row["origin"] in {"rendered", "augmented"} and row["split"] != "train":
             yield _finding(
                 "release.synthetic-outside-training",
-                subject,
+                f"image {row['image_id']}",
                 f"is {row['origin']} and stands in split {row['split']}.",
                 "Give rendered and augmented images to the training split only.",
             )
         if row["origin"] in {"real", "replica"} and rules.statuses.get(row["image_id"]) not in rules.accepted:
             yield _finding(
                 "release.unlabelled-image",
-                subject,
+                f"image {row['image_id']}",
                 "has no labels that were settled as params.yaml release.accept_labels asks.",
                 "Leave it out, or have it labelled.",
             )
@@ -165,28 +164,25 @@ def _instance_breaches(contents: Contents, taxonomy: Taxonomy) -> Iterator[Findi
     codes = set(taxonomy.codes)
     sizes = {row["image_id"]: (row["width_px"], row["height_px"]) for row in contents.images}
     for row in contents.instances:
-        subject = f"instance {row['instance_id']}"
         if row["category"] not in codes:
             yield _finding(
                 "release.unknown-code",
-                subject,
+                f"instance {row['instance_id']}",
                 f"has the code {row['category']!r}, which taxonomy {taxonomy.version} does not have.",
                 "Add the code to label_configs/taxonomy.yaml, or correct the label.",
             )
         if row["image_id"] not in sizes:
+            subject = f"instance {row['instance_id']}"
             yield _finding("release.stray-instance", subject, "belongs to no released image.", "Rerun adjudication.")
             continue
         width, height = sizes[row["image_id"]]
-        xs = [row[name] for name in ("x_min", "x_max") if row[name] is not None]
-        ys = [row[name] for name in ("y_min", "y_max") if row[name] is not None]
-        for ring in row["rings"] or ():
-            xs, ys = xs + ring[0::2], ys + ring[1::2]
-        for point in row["keypoints"] or ():
-            xs, ys = [*xs, point["x_px"]], [*ys, point["y_px"]]
-        if any(not 0 <= x <= width for x in xs) or any(not 0 <= y <= height for y in ys):
+        points = row["keypoints"] or ()
+        if not inside(row, width, height) or any(
+            not (0 <= point["x_px"] <= width and 0 <= point["y_px"] <= height) for point in points
+        ):
             yield _finding(
                 "release.outside-image",
-                subject,
+                f"instance {row['instance_id']}",
                 f"reaches out of its image of {width} x {height} pixels.",
                 "Correct the label; it may have been drawn on another image.",
             )

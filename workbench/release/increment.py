@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,7 +29,8 @@ _NOTES = pa.schema(
         ("inode", pa.int64()),
     ]
 )
-_FRAGMENTS = pa.schema([("image_id", pa.string()), ("key", pa.binary()), ("fragment", pa.large_binary())])
+_KEYS = pa.schema([("image_id", pa.string()), ("key", pa.binary())])
+_FRAGMENTS = pa.schema([("image_id", pa.string()), ("fragment", pa.large_binary())])
 Stamp = tuple[int, int, int]
 
 
@@ -67,6 +69,13 @@ class Increment:
             return False
         self.digests[path] = digest
         return True
+
+    def keep(self, path: str) -> bool:
+        """Keep a file as it is, whose content is known not to change; say whether it is in place unharmed."""
+        note = self._notes.get(path)
+        if note is not None:
+            self.digests[path] = note[0]
+        return note is not None
 
     def offer(self, path: str, data: bytes, digest: str | None = None) -> None:
         """Give the bytes of a file of the new release; they are written unless they are in place already."""
@@ -124,29 +133,41 @@ def known_digests(target: Path, state: Path) -> dict[str, str]:
     return {path: noted[path][0] for path, stamp in _stamps(target) if path in noted and noted[path][1] == stamp}
 
 
-class FragmentStore:
-    """What each picture gave a format, kept from one assembling to the next, with the key it was made under."""
+class Former:
+    """What each picture was when the release was assembled last, and what it gave the formats that join pictures.
 
-    def __init__(self, state: Path, name: str) -> None:
+    A picture is known by a key of all that is known of it. Formats that write a file a picture need no more than to
+    know that the key is the same; for the others the bytes of each picture are kept.
+    """
+
+    def __init__(self, state: Path) -> None:
         """Read what is kept, if it can be read."""
-        self._path = state / "fragments" / f"{name}.parquet"
-        self._kept: dict[str, tuple[bytes, bytes]] = {}
+        self._folder = state / "fragments"
+
+    def unchanged(self, name: str, keys: Mapping[str, bytes]) -> set[str]:
+        """Return the pictures that had the same key when a format was written last."""
+        former = self._read(f"{name}.keys", _KEYS)
+        kept = dict(zip(former["image_id"], former["key"], strict=True)) if former else {}
+        return {image_id for image_id, key in keys.items() if kept.get(image_id) == key}
+
+    def fragments(self, name: str) -> dict[str, bytes]:
+        """Return the bytes that each picture gave a format last."""
+        former = self._read(f"{name}.fragments", _FRAGMENTS)
+        return dict(zip(former["image_id"], former["fragment"], strict=True)) if former else {}
+
+    def keep(self, name: str, keys: Mapping[str, bytes], fragments: Mapping[str, bytes] | None = None) -> None:
+        """Keep the keys a format was written under and, where it joins pictures, their bytes."""
+        (self._folder / f"{name}.keys").unlink(missing_ok=True)  # first, so that no key stands for older bytes
+        if fragments is not None:
+            _write_columns(self._folder / f"{name}.fragments", _FRAGMENTS, [list(fragments), list(fragments.values())])
+        _write_columns(self._folder / f"{name}.keys", _KEYS, [list(keys), list(keys.values())])
+
+    def _read(self, name: str, schema: pa.Schema) -> dict[str, list[Any]] | None:
         try:
-            columns = pq.read_table(self._path, schema=_FRAGMENTS).to_pydict()
+            columns: dict[str, list[Any]] = pq.read_table(self._folder / name, schema=schema).to_pydict()
         except (OSError, pa.ArrowException):
-            return
-        self._kept = dict(zip(columns["image_id"], zip(columns["key"], columns["fragment"], strict=True), strict=True))
-
-    def get(self, image_id: str, key: bytes) -> bytes | None:
-        """Return a picture's fragment if it was made under this key."""
-        kept = self._kept.get(image_id)
-        return kept[1] if kept is not None and kept[0] == key else None
-
-    def put(self, fragments: Mapping[str, bytes], keys: Mapping[str, bytes]) -> None:
-        """Keep these fragments and no others."""
-        columns = [list(fragments), [keys[image_id] for image_id in fragments], list(fragments.values())]
-        arrays = [pa.array(column, type=field.type) for column, field in zip(columns, _FRAGMENTS, strict=True)]
-        _write_whole(self._path, pa.Table.from_arrays(arrays, schema=_FRAGMENTS))
+            return None
+        return columns
 
 
 def _stamp(found: os.stat_result) -> Stamp:
@@ -192,12 +213,13 @@ def _write_notes(path: Path, notes: Mapping[str, tuple[str, Stamp]]) -> None:
         [digest for digest, _ in notes.values()],
         *([stamp[i] for _, stamp in notes.values()] for i in range(3)),
     ]
-    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, _NOTES, strict=True)]
-    _write_whole(path, pa.Table.from_arrays(arrays, schema=_NOTES))
+    _write_columns(path, _NOTES, columns)
 
 
-def _write_whole(path: Path, table: pa.Table) -> None:
+def _write_columns(path: Path, schema: pa.Schema, columns: Sequence[list[Any]]) -> None:
+    """Write a table of the workbench's own whole or not at all; speed counts here, size does not."""
+    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    pq.write_table(table, part, compression="zstd")
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), part, compression="none", use_dictionary=False)
     os.replace(part, path)

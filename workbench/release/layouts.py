@@ -15,7 +15,7 @@ from typing import Any
 from workbench.domain.findings import bad_usage
 from workbench.domain.taxonomy import Category, Taxonomy
 from workbench.release import manifest
-from workbench.release.assemble import format_files, picture_keys
+from workbench.release.assemble import format_files
 from workbench.release.formats import FORMATS
 from workbench.release.formats.huggingface import front_matter
 from workbench.release.formats.webdataset import write_shards
@@ -76,7 +76,7 @@ def write_layout(destination: Path, source: Path, name: str, taxonomy: Taxonomy,
             target = part / place(row["path"])
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / row["path"], target)
-        for path, data in format_files(FORMATS[name], whole, picture_keys(whole)):
+        for path, data in format_files(FORMATS[name], whole):
             _put(part / _as_read(path), data)
         _beside(part, source, name, whole)
     _put(part / "classes.txt", "".join(f"{code}\n" for code in whole.taxonomy.codes).encode())

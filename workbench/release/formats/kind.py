@@ -24,6 +24,8 @@ class Format:
         Paths inside the release with their bytes, from the whole and the fragments.
     shaped_by
         What else of the whole shapes a fragment, as text.
+    path_of
+        Where a picture's fragment is a file of its own; null where fragments are joined. ``files`` then yields the rest.
     reader, where
         Who loads it, and the paths that matter, for the card.
 
@@ -35,3 +37,4 @@ class Format:
     reader: str
     where: tuple[str, ...]
     shaped_by: Callable[[Whole], str] = lambda _whole: ""
+    path_of: Callable[[Picture], str] | None = None

@@ -57,11 +57,8 @@ def number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-def files(whole: Whole, fragments: Fragments) -> Iterator[tuple[str, bytes]]:
-    """Yield voc/Annotations/<image>.xml, the lists of images by split, and the classes."""
-    for picture in whole.pictures:
-        image_id = picture.image["image_id"]
-        yield f"voc/Annotations/{image_id}.xml", fragments[image_id]
+def files(whole: Whole, _fragments: Fragments) -> Iterator[tuple[str, bytes]]:
+    """Yield the lists of images by split, and the classes."""
     for split in ("train", "val", "test"):
         names = "".join(f"{picture.image['image_id']}\n" for picture in whole.of(split))
         yield f"voc/ImageSets/Main/{split}.txt", names.encode()
@@ -72,6 +69,7 @@ def files(whole: Whole, fragments: Fragments) -> Iterator[tuple[str, bytes]]:
 FORMAT = Format(
     name="voc",
     fragment=fragment,
+    path_of=lambda picture: f"voc/Annotations/{picture.image['image_id']}.xml",
     files=files,
     reader="datumaro, supervision, FiftyOne, torchvision: boxes, counted from 1",
     where=("voc/Annotations/", "voc/ImageSets/Main/<split>.txt"),

@@ -117,15 +117,12 @@ def _corners(rings: Sequence[Sequence[float]]) -> list[float]:
     return oriented_corners([value for ring in rings for value in ring])
 
 
-def _files(folder: str) -> Callable[[Whole, Fragments], Iterator[tuple[str, bytes]]]:
-    def files(whole: Whole, fragments: Fragments) -> Iterator[tuple[str, bytes]]:
-        for picture in whole.pictures:
-            image_id = picture.image["image_id"]
-            yield f"{folder}/{picture.image['split']}/{image_id}.txt", fragments[image_id]
-        if folder == "labels":
-            yield "data.yaml", yolo_config(whole)
+def _labels_in(folder: str) -> Callable[[Picture], str]:
+    return lambda picture: f"{folder}/{picture.image['split']}/{picture.image['image_id']}.txt"
 
-    return files
+
+def _config(whole: Whole, _fragments: Fragments) -> Iterator[tuple[str, bytes]]:
+    yield "data.yaml", yolo_config(whole)
 
 
 def yolo_config(whole: Whole) -> bytes:
@@ -140,21 +137,24 @@ def yolo_config(whole: Whole) -> bytes:
 DETECT = Format(
     name="yolo",
     fragment=_detect,
-    files=_files("labels"),
+    path_of=_labels_in("labels"),
+    files=_config,
     reader="Ultralytics, supervision, FiftyOne: boxes",
     where=("data.yaml", "labels/<split>/"),
 )
 SEGMENT = Format(
     name="yolo_segment",
     fragment=_polygons(one_outline),
-    files=_files("labels_segment"),
+    path_of=_labels_in("labels_segment"),
+    files=lambda _whole, _fragments: (),
     reader="Ultralytics (segment), supervision: one outline an object; masks to within a pixel",
     where=("labels_segment/<split>/",),
 )
 ORIENTED = Format(
     name="yolo_oriented",
     fragment=_polygons(_corners),
-    files=_files("labels_oriented"),
+    path_of=_labels_in("labels_oriented"),
+    files=lambda _whole, _fragments: (),
     reader="Ultralytics (obb), supervision: the smallest rectangle around each object",
     where=("labels_oriented/<split>/",),
 )
