@@ -149,6 +149,61 @@ def croissant(folder: Path, split: str) -> Boxes:
     return found
 
 
+def fiftyone_coco(folder: Path, split: str) -> Boxes:
+    from fiftyone.utils import coco
+
+    _, classes, _, images, annotations = coco.load_coco_detection_annotations(
+        str(folder / "annotations" / f"coco_{split}.json")
+    )
+    found: Boxes = {}
+    for number, image in images.items():
+        boxes = []
+        for item in (annotations or {}).get(number, ()):
+            size_wh = image["width"], image["height"]
+            read = item.to_detection(size_wh, classes_map=classes)
+            read.validate()  # what adding it to a dataset would ask
+            x, y, width, height = (value * size_wh[i % 2] for i, value in enumerate(read.bounding_box))
+            if width and height:
+                boxes.append([read.label, x, y, x + width, y + height])
+        found[Path(image["file_name"]).stem] = boxes
+    return found
+
+
+def fiftyone_yolo(folder: Path, split: str) -> Boxes:
+    import yaml
+    from fiftyone.utils import yolo as reader
+
+    classes = list(yaml.safe_load((folder / "data.yaml").read_text(encoding="utf-8"))["names"].values())
+    return {
+        path.stem: _relative(reader.load_yolo_annotations(str(path), classes), folder, split, path.stem)
+        for path in (folder / "labels" / split).glob("*.txt")
+    }
+
+
+def fiftyone_voc(folder: Path, split: str) -> Boxes:
+    from fiftyone.utils import voc as reader
+
+    found: Boxes = {}
+    for name in (folder / "voc" / "ImageSets" / "Main" / f"{split}.txt").read_text(encoding="utf-8").split():
+        path = folder / "voc" / "Annotations" / f"{name}.xml"
+        read = reader.load_voc_detection_annotations(str(path)).to_detections()
+        # FiftyOne takes VOC's numbers as they are, so the left and upper edge are one too far
+        found[name] = [[code, x - 1, y - 1, right, low] for code, x, y, right, low in _relative(read, folder, split, name)]
+    return found
+
+
+def _relative(detections: Any, folder: Path, split: str, name: str) -> list[list[Any]]:
+    from PIL import Image
+
+    with Image.open(next((folder / "images" / split).glob(f"{name}.*"))) as image:
+        wide, high = image.size
+    return [
+        [item.label, x * wide, y * high, (x + width) * wide, (y + height) * high]
+        for item in detections.detections
+        for x, y, width, height in (item.bounding_box,)
+    ]
+
+
 if __name__ == "__main__":
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
     warnings.simplefilter("ignore")

@@ -56,7 +56,7 @@ def test_pycocotools_loads_every_split_and_decodes_every_shape(assembled: Layout
         shapes = {a["attributes"]["shape"]: a for a in coco.loadAnns(coco.getAnnIds(imgIds=[next(iter(coco.imgs))]))}
         assert coco.annToMask(shapes["mask"]).sum() == shapes["mask"]["area"] == 60 * 80
         assert coco.annToMask(shapes["polygon"]).sum() == pytest.approx(shapes["polygon"]["area"], rel=0.05)
-        assert shapes["keypoint"]["attributes"]["keypoints"] == [{"name": "tip", "x_px": 180.0, "y_px": 130.0}]
+        assert shapes["keypoint"]["attributes"]["points"] == [{"name": "tip", "x_px": 180.0, "y_px": 130.0}]
         assert shapes["box"]["attributes"]["facets"] == {"material": "polymer"}
         for image in coco.imgs.values():
             assert (assembled.release / "images" / image["file_name"]).is_file()
@@ -70,7 +70,7 @@ def test_coordinates_are_the_same_in_coco_yolo_and_the_tables(assembled: Layout)
     codes = yaml.safe_load((folder / "data.yaml").read_text())["names"]
     for split in ("train", "val", "test"):
         for annotation in load(folder, split).anns.values():
-            row = instances.loc[annotation["attributes"]["instance_id"]]
+            row = instances.loc[annotation["attributes"]["object_id"]]
             if row["shape"] == "keypoint":
                 continue
             x, y, width, height = annotation["bbox"]

@@ -88,7 +88,7 @@ def test_cvat_holds_boxes_polygons_masks_and_points_with_their_facets(assembled:
             assert (assembled.release / "images" / image.get("name")).is_file()
             for shape in image:
                 told = {entry.get("name"): entry.text for entry in shape}
-                row = rows[told["instance_id"]]
+                row = rows[told["object_id"]]
                 seen.add(row["instance_id"])
                 assert shape.get("label") == row["category"]
                 assert told["material"] == "polymer"

@@ -1,7 +1,7 @@
 """COCO object detection, as pycocotools loads it (cocodataset.org, "Data format").
 
 What COCO has no field for (facets, named points, confidence, who decided) stands under ``attributes``; ids lead back
-to the tables through ``image_id`` and ``instance_id`` there. No date is written: equal data gives equal bytes.
+to the tables: ``image_id`` of an image, ``object_id`` under attributes (``instance_id`` in the tables). No date is written: equal data gives equal bytes.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ from workbench.release.formats.kind import Format, Fragments
 from workbench.release.picture import Picture, Whole
 from workbench.release.rle import rle_area_px2
 
-_ATTRIBUTES = (
-    "instance_id",
-    "shape",
-    "transcription",
-    "confidence",
-    "decided_by",
-    "agreement_iou",
-    "parent_instance_id",
-)
+#: Columns that go under ``attributes``, and their names there: FiftyOne takes attributes for fields of its own, of which
+#: ``instance_id``, ``keypoints`` and a ``confidence`` in words are none.
+_ATTRIBUTES = {
+    "instance_id": "object_id",
+    "shape": "shape",
+    "transcription": "transcription",
+    "confidence": "certainty",
+    "decided_by": "decided_by",
+    "agreement_iou": "agreement_iou",
+    "parent_instance_id": "parent_object_id",
+}
 
 
 def fragment(picture: Picture, whole: Whole) -> bytes:
@@ -122,10 +124,10 @@ def bbox_of(row: Mapping[str, Any]) -> list[float]:
 
 
 def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:
-    facts: dict[str, Any] = {name: row[name] for name in _ATTRIBUTES if row[name] is not None}
+    facts: dict[str, Any] = {told: row[name] for name, told in _ATTRIBUTES.items() if row[name] is not None}
     facts["facets"] = orjson.loads(row["facets"])
     if row["keypoints"]:
-        facts["keypoints"] = row["keypoints"]
+        facts["points"] = row["keypoints"]
     return facts
 
 

@@ -1,7 +1,7 @@
 """CVAT for images 1.1, an XML file a split: boxes, polygons, masks and points, with facets as attributes.
 
 Elements of one object that has several rings or points share a ``group_id``. Masks are CVAT's own run-length code: row
-by row inside the mask's box, unset first. Every attribute is text; ``instance_id`` leads back to the tables.
+by row inside the mask's box, unset first. Every attribute is text; ``object_id`` leads back to the tables.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def fragment(picture: Picture, whole: Whole) -> bytes:
 
 
 def _shapes(row: Row, group: int, size: dict[str, int]) -> Iterator[str]:
-    facets = orjson.loads(row["facets"]) | {"instance_id": row["instance_id"]}
+    facets = orjson.loads(row["facets"]) | {"object_id": row["instance_id"]}
     if row["transcription"] is not None:
         facets["transcription"] = row["transcription"]
     told = "".join(f"<attribute name={quoteattr(k)}>{escape(str(v))}</attribute>" for k, v in facets.items())
@@ -89,7 +89,7 @@ def files(whole: Whole, fragments: Fragments) -> Iterator[tuple[str, bytes]]:
 
 def _labels(taxonomy: Taxonomy) -> str:
     facets: list[tuple[str, str, Any]] = [(f.code, "select", list(f.values)) for f in taxonomy.facets]
-    facets += [(name, "text", []) for name in ("instance_id", "transcription", "point")]
+    facets += [(name, "text", []) for name in ("object_id", "transcription", "point")]
     told = "".join(
         f"<attribute><name>{escape(name)}</name><mutable>False</mutable><input_type>{kind}</input_type>"
         f"<default_value></default_value><values>{escape(chr(10).join(values))}</values></attribute>"

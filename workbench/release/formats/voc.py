@@ -34,7 +34,7 @@ def fragment(picture: Picture, whole: Whole) -> bytes:
 def _object(row: Row) -> str:
     edges = {"xmin": row["x_min"] + 1, "ymin": row["y_min"] + 1, "xmax": row["x_max"], "ymax": row["y_max"]}
     box = "".join(f"<{name}>{number(value)}</{name}>" for name, value in edges.items())
-    facets = orjson.loads(row["facets"]) | {"instance_id": row["instance_id"]}
+    facets = orjson.loads(row["facets"]) | {"object_id": row["instance_id"]}
     told = "".join(
         f"<attribute><name>{escape(name)}</name><value>{escape(value)}</value></attribute>"
         for name, value in facets.items()
