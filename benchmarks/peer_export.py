@@ -40,12 +40,16 @@ def datumaro(tables: Path) -> dict[str, Callable[[Path], object]]:
             if o.rings is not None:
                 shapes.append(dm.Polygon(list(o.rings[0]), label=numbers[o.category]))
             else:
-                shapes.append(dm.Bbox(o.x_min, o.y_min, o.x_max - o.x_min, o.y_max - o.y_min, label=numbers[o.category]))
+                shapes.append(
+                    dm.Bbox(o.x_min, o.y_min, o.x_max - o.x_min, o.y_max - o.y_min, label=numbers[o.category])
+                )
         media = dm.Image.from_file(f"{image.image_id}.jpg", size=(image.height_px, image.width_px))
         items.append(dm.DatasetItem(image.image_id, subset=image.split, media=media, annotations=shapes))
     data = dm.Dataset.from_iterable(items, categories=classes)
     names = {"coco": "coco_instances", "yolo": "yolo", "voc": "voc_detection"}
-    return {name: (lambda out, kind=kind: data.export(str(out), kind, save_media=False)) for name, kind in names.items()}
+    return {
+        name: (lambda out, kind=kind: data.export(str(out), kind, save_media=False)) for name, kind in names.items()
+    }
 
 
 def fiftyone(tables: Path) -> dict[str, Callable[[Path], object]]:

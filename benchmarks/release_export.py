@@ -42,7 +42,10 @@ def draw_tables(folder: Path, items: int, codes: tuple[str, ...]) -> None:
             row: dict[str, Any] = {"instance_id": f"{image_id}-{each}", "image_id": image_id, "category": codes[each]}
             row |= {"x_min": x, "y_min": y, "x_max": x + wide, "y_max": y + high, "facets": "{}", "shape": "box"}
             if each > 2:  # noqa: PLR2004 -- two of five
-                row |= {"shape": "polygon", "rings": [[x, y, x + wide, y, x + wide, y + high, x + wide / 2, y, x, y + high]]}
+                row |= {
+                    "shape": "polygon",
+                    "rings": [[x, y, x + wide, y, x + wide, y + high, x + wide / 2, y, x, y + high]],
+                }
             objects.append(row)
     write_table(folder / "images.parquet", IMAGES, images)
     write_table(folder / "instances.parquet", INSTANCES, objects)

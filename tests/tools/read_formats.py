@@ -188,7 +188,9 @@ def fiftyone_voc(folder: Path, split: str) -> Boxes:
         path = folder / "voc" / "Annotations" / f"{name}.xml"
         read = reader.load_voc_detection_annotations(str(path)).to_detections()
         # FiftyOne takes VOC's numbers as they are, so the left and upper edge are one too far
-        found[name] = [[code, x - 1, y - 1, right, low] for code, x, y, right, low in _relative(read, folder, split, name)]
+        found[name] = [
+            [code, x - 1, y - 1, right, low] for code, x, y, right, low in _relative(read, folder, split, name)
+        ]
     return found
 
 

@@ -115,7 +115,11 @@ def agree(found: Any, folder: Path, split: str, *, oriented: bool = False, withi
 
 
 def test_fiftyone_reads_coco_yolo_and_voc(release: Layout, tmp_path: Path) -> None:
-    tasks = [f"{reader}={release.release}={s}" for reader in ("fiftyone_coco", "fiftyone_yolo", "fiftyone_voc") for s in SPLITS]
+    tasks = [
+        f"{reader}={release.release}={s}"
+        for reader in ("fiftyone_coco", "fiftyone_yolo", "fiftyone_voc")
+        for s in SPLITS
+    ]
     for task, found in read(sys.executable, tasks, tmp_path).items():
         # of VOC, FiftyOne keeps whole pixels only
         agree(found, release.release, task.rpartition("=")[2], within_px=1.0 if "voc" in task.split("=")[0] else 1e-3)
@@ -151,4 +155,10 @@ def test_every_outside_reader_finds_the_same_objects(release: Layout, readers: s
     assert len(answers) == len(OUTSIDE) * len(SPLITS)
     for task, found in answers.items():
         reader, _, split = task.split("=")
-        agree(found, release.release, split, oriented=reader == "yolo_oriented", within_px=2e-2 if reader == "yolo_oriented" else 1e-3)
+        agree(
+            found,
+            release.release,
+            split,
+            oriented=reader == "yolo_oriented",
+            within_px=2e-2 if reader == "yolo_oriented" else 1e-3,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,7 +116,10 @@ def inside(row: Row, width: int, height: int) -> bool:
     ):
         return False
     return all(
-        0 <= min(ring) and max(ring[0::2]) <= width and max(ring[1::2]) <= height for ring in row["rings"] or () if ring
+        # the sum sees what is no number, which a comparison passes over
+        math.isfinite(sum(ring)) and min(ring) >= 0 and max(ring[0::2]) <= width and max(ring[1::2]) <= height
+        for ring in row["rings"] or ()
+        if ring
     )
 
 

@@ -208,7 +208,7 @@ def _read_notes(path: Path) -> dict[str, tuple[str, Stamp]]:
 
 
 def _write_notes(path: Path, notes: Mapping[str, tuple[str, Stamp]]) -> None:
-    columns = [
+    columns: list[list[Any]] = [
         list(notes),
         [digest for digest, _ in notes.values()],
         *([stamp[i] for _, stamp in notes.values()] for i in range(3)),

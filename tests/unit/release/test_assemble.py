@@ -221,6 +221,18 @@ def test_a_shape_outside_its_image_is_refused_and_one_that_sticks_out_by_roundin
     assert refusal(lambda: run_assemble(layout)) == {"release.outside-image"}
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -2.0, 321.5])
+def test_a_ring_with_a_point_nowhere_or_outside_is_refused(
+    layout: Layout, run_assemble: Callable[..., Any], value: float
+) -> None:
+    def harm(row: dict[str, Any]) -> None:
+        if row["rings"]:
+            row["rings"][0][2] = value
+
+    rewrite(layout.adjudication / "instances.parquet", INSTANCES, harm)
+    assert refusal(lambda: run_assemble(layout)) == {"release.outside-image"}
+
+
 def test_nothing_labelled_is_nothing_to_release(layout: Layout, run_assemble: Callable[..., Any]) -> None:
     for folder in ("05_synthesis", "06_augmentation", "04_curation"):
         write_table(layout.data / folder / "images.parquet", IMAGES, [])

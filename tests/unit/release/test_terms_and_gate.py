@@ -83,7 +83,9 @@ def test_terms_with_a_day_need_a_day(layout: Layout, run_assemble: Callable[...,
     assert run_assemble(layout, as_of=date(2026, 6, 1)).facts["as_of"] == "2026-06-01"  # as YAML reads it
 
 
-@pytest.mark.parametrize("bad", [{"as_of": "June"}, {"sharing": "world"}, {"formats": ["coco", "png"]}, {"accept_labels": []}])
+@pytest.mark.parametrize(
+    "bad", [{"as_of": "June"}, {"sharing": "world"}, {"formats": ["coco", "png"]}, {"accept_labels": []}]
+)
 def test_parameters_that_cannot_be_used_are_refused(
     layout: Layout, run_assemble: Callable[..., Any], bad: dict[str, Any]
 ) -> None:
@@ -91,9 +93,7 @@ def test_parameters_that_cannot_be_used_are_refused(
 
 
 @pytest.mark.parametrize("record", ['{"terms": {"embargo_until": "soon"}}', '{"terms": {"nonsense": 1}}', "no json"])
-def test_terms_that_cannot_be_read_are_refused(
-    layout: Layout, run_assemble: Callable[..., Any], record: str
-) -> None:
+def test_terms_that_cannot_be_read_are_refused(layout: Layout, run_assemble: Callable[..., Any], record: str) -> None:
     (layout.deliveries / "c1" / "contribution.json").write_text(record)
     assert codes(lambda: run_assemble(layout)) == ["release.terms-unreadable"]
 
@@ -126,7 +126,10 @@ def test_labels_less_settled_than_asked_stay_out_and_so_do_copies_of_them(
     assert facts["images_by_split_and_origin"]["train"] == {"real": 0, "replica": 0, "rendered": 1, "augmented": 0}
     basis = read_basis(layout, PARAMS, taxonomy)
     rules = Rules(
-        taxonomy=taxonomy, statuses=basis.rules.statuses, accepted={"single"}, terms=basis.rules.terms,
+        taxonomy=taxonomy,
+        statuses=basis.rules.statuses,
+        accepted={"single"},
+        terms=basis.rules.terms,
         intent=basis.rules.intent,
     )
     assert judge(basis.contents, rules)[1]["release.unlabelled-image"] == 5
@@ -164,9 +167,7 @@ def test_sharing_goes_no_wider_than_each_contribution_allows() -> None:
             assert (reason is None) == (i <= j)
 
 
-def test_the_gate_command_tells_without_writing(
-    layout: Layout, workbench: Callable[..., dict[str, Any]]
-) -> None:
+def test_the_gate_command_tells_without_writing(layout: Layout, workbench: Callable[..., dict[str, Any]]) -> None:
     (layout.root / "dvc.yaml").write_text("stages: {}\n")
     layout.params.write_text("release: {activity: release/2, title: t, purpose: tests}\n")
     answer = workbench("release", "gate", "--workspace", layout.root)
