@@ -96,47 +96,79 @@ def peer_python(peer: str, folder: Path) -> Iterator[tuple[str, dict[str, str]]]
         child.process.wait()
 
 
+Seconds = dict[str, list[tuple[float, float]]]
+
+
 def main() -> None:
     """Print a line a format: our seconds, the peer's, and the ratio (at most 0.5 is the aim)."""
-    import yaml
-
-    from workbench.domain.taxonomy import Taxonomy
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", choices=("datumaro", "fiftyone"), default="fiftyone")
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--turns", type=int, default=3)
     asked = parser.parse_args()
-    source = Path(__file__).resolve().parents[1] / "label_configs" / "taxonomy.yaml"
-    taxonomy = Taxonomy.from_mapping(yaml.safe_load(source.read_text(encoding="utf-8")))
-    with measure.scratch() as folder, peer_python(asked.peer, folder) as (python, environment):
-        draw_tables(folder, asked.items, taxonomy.codes)
-        (folder / "classes.txt").write_text("\n".join(taxonomy.codes), encoding="utf-8")
-        script = Path(__file__).with_name("peer_export.py")
-        line = [python, str(script), asked.peer, str(folder), str(folder / "peer"), "1", *FORMATS]
-        (folder / "peer").mkdir()
-        ours: dict[str, list[tuple[float, float]]] = {name: [] for name in FORMATS}
-        theirs: dict[str, list[tuple[float, float]]] = {name: [] for name in FORMATS}
-        whole = load_ours(folder, taxonomy)
-        write_ours(whole, folder / "warm", "coco")
-        for _ in range(asked.turns):
-            done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise SystemExit(f"{asked.peer} failed: {done.stderr[-1500:]}")
-            for name, seconds in json.loads(done.stdout.splitlines()[-1]).items():
-                theirs[name] += [tuple(both) for both in seconds]
-                out = folder / "ours" / name
-                ours[name].append(measure.timed(lambda out=out, name=name: write_ours(whole, out, name)))
-                shutil.rmtree(out)
+    ours, theirs = measure_formats(asked.peer, asked.items, asked.turns)
     for name in FORMATS:
-        (mine, mine_cpu), (other, other_cpu) = (
-            [statistics.median(column) for column in zip(*side[name], strict=True)] for side in (ours, theirs)
-        )
+        (mine, mine_cpu), (other, other_cpu) = median(ours[name]), median(theirs[name])
         print(
             f"{name}: {mine / other:.2f} times {asked.peer} ({mine:.2f} s against {other:.2f} s, {asked.items} images); "
             f"of CPU time {mine_cpu / other_cpu:.2f}"
         )
 
 
+def median(turns: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return the median wall and CPU seconds of some turns."""
+    wall, cpu = (statistics.median(column) for column in zip(*turns, strict=True))
+    return wall, cpu
+
+
+def measure_formats(peer: str, items: int, turns: int) -> tuple[Seconds, Seconds]:
+    """Return our wall and CPU seconds of each turn by format, and a peer's."""
+    import yaml
+
+    from workbench.domain.taxonomy import Taxonomy
+
+    source = Path(__file__).resolve().parents[1] / "label_configs" / "taxonomy.yaml"
+    taxonomy = Taxonomy.from_mapping(yaml.safe_load(source.read_text(encoding="utf-8")))
+    with measure.scratch() as folder, peer_python(peer, folder) as (python, environment):
+        draw_tables(folder, items, taxonomy.codes)
+        (folder / "classes.txt").write_text("\n".join(taxonomy.codes), encoding="utf-8")
+        script = Path(__file__).with_name("peer_export.py")
+        line = [python, str(script), peer, str(folder), str(folder / "peer"), "1", *FORMATS]
+        (folder / "peer").mkdir()
+        ours: dict[str, list[tuple[float, float]]] = {name: [] for name in FORMATS}
+        theirs: dict[str, list[tuple[float, float]]] = {name: [] for name in FORMATS}
+        whole = load_ours(folder, taxonomy)
+        write_ours(whole, folder / "warm", "coco")
+        for _ in range(turns):
+            done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise SystemExit(f"{peer} failed: {done.stderr[-1500:]}")
+            for name, seconds in json.loads(done.stdout.splitlines()[-1]).items():
+                theirs[name] += [tuple(both) for both in seconds]
+                out = folder / "ours" / name
+                ours[name].append(measure.timed(lambda out=out, name=name: write_ours(whole, out, name)))
+                shutil.rmtree(out)
+    return ours, theirs
+
+
+def measure_export(items: int, turns: int) -> measure.Ratio:
+    """Return how many times longer COCO takes than FiftyOne does."""
+    ours, theirs = measure_formats("fiftyone", items, turns)
+    (work_s, work_cpu_s), (floor_s, floor_cpu_s) = median(ours["coco"]), median(theirs["coco"])
+    return measure.Ratio(
+        name="release export (COCO)",
+        against="FiftyOne doing the same",
+        items=items,
+        unit=f"images with {5 * items} objects",
+        work_s=work_s,
+        floor_s=floor_s,
+        work_cpu_s=work_cpu_s,
+        floor_cpu_s=floor_cpu_s,
+    )
+
+
 if __name__ == "__main__":
-    main()
+    if "--peer" in sys.argv:
+        main()
+    else:
+        measure.present(measure_export, items=1000)
