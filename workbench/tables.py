@@ -7,6 +7,7 @@ others, because it is the page to look a column up on.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -323,21 +324,33 @@ def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]
         If a value does not fit its column, or a null stands where none may.
 
     """
+    table = _table(path.name, schema, rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    pq.write_table(table, part, compression="zstd", use_dictionary=True)
+    os.replace(part, path)
+
+
+def table_bytes(schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return the bytes that `write_table` writes."""
+    buffer = io.BytesIO()
+    pq.write_table(_table("a table", schema, rows), buffer, compression="zstd", use_dictionary=True)
+    return buffer.getvalue()
+
+
+def _table(name: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     listed = list(rows)
     known = set(schema.names)
     for row in listed:
-        if stray := set(row) - known:
-            msg = f"{path.name} has no column {', '.join(sorted(stray))}"
+        if not row.keys() <= known:
+            msg = f"{name} has no column {', '.join(sorted(set(row) - known))}"
             raise ValueError(msg)
     arrays = [pa.array([row.get(field.name) for row in listed], type=field.type) for field in schema]
     for field, array in zip(schema, arrays, strict=True):
         if not field.nullable and array.null_count:
-            msg = f"{path.name}: column {field.name} holds a null"
+            msg = f"{name}: column {field.name} holds a null"
             raise ValueError(msg)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), part, compression="zstd", use_dictionary=True)
-    os.replace(part, path)
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
