@@ -58,6 +58,11 @@ class Layout:
         return self.data / "04_curation"
 
     @property
+    def decisions(self) -> Path:
+        """What curators decided, append-only; an input of curation."""
+        return self.data / "04_decisions"
+
+    @property
     def synthesis(self) -> Path:
         """Renders with their annotations."""
         return self.data / "05_synthesis"

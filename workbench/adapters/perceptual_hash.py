@@ -24,7 +24,7 @@ from workbench.ports import Sight
 VERSION = "phash16/1"
 
 #: Name and version of the measurements, likewise.
-GAUGE_VERSION = "sight/1"
+GAUGE_VERSION = "sight/2"
 
 _HASH_SIDE = 16
 
@@ -142,7 +142,15 @@ def _measures(path: Path) -> dict[str, float]:
         "brightness_frac": int(levels.sum()) / (255 * levels.size),
         "dark_frac": int((levels <= _BLACK_TO).sum()) / levels.size,
         "bright_frac": int((levels >= _WHITE_FROM).sum()) / levels.size,
+        "entropy_bits": _entropy_bits(levels),
     }
+
+
+def _entropy_bits(levels_hw: NDArray[np.int64]) -> float:
+    """Return the Shannon entropy of the grey levels, rounded so that it is the same on every processor."""
+    counts = np.bincount(levels_hw.ravel(), minlength=256)
+    shares = counts[counts > 0] / levels_hw.size
+    return abs(round(float(-(shares * np.log2(shares)).sum()), 6))
 
 
 def _sharpness(levels_hw: NDArray[np.int64]) -> float:
