@@ -213,8 +213,8 @@ class Sight:
         Mean grey level, 0 black to 1 white.
     dark_frac, bright_frac
         Shares of nearly black and nearly white pixels, in [0, 1].
-    entropy_bits
-        Shannon entropy of the grey levels, 0 (one level) to 8 bits.
+    detail_frac
+        Share of blocks of 16 x 16 pixels in which grey levels vary by more than noise, in [0, 1].
 
     """
 
@@ -222,7 +222,7 @@ class Sight:
     brightness_frac: float
     dark_frac: float
     bright_frac: float
-    entropy_bits: float
+    detail_frac: float
 
 
 class Gauge(Protocol):

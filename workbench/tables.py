@@ -187,8 +187,15 @@ DUPLICATES = pa.schema(
     [
         _field("image_id", _TEXT, "one image"),
         _field("other_image_id", _TEXT, "the other, greater in order"),
-        _field("kind", _TEXT, "exact, near (by perceptual hash) or overlap (a crop or a shifted view, by fitting points)"),
-        _field("distance_bits", _INT, "Hamming distance of the perceptual hashes; 0 if exact, null if overlap", nullable=True),
+        _field(
+            "kind", _TEXT, "exact, near (by perceptual hash) or overlap (a crop or a shifted view, by fitting points)"
+        ),
+        _field(
+            "distance_bits",
+            _INT,
+            "Hamming distance of the perceptual hashes; 0 if exact, null if overlap",
+            nullable=True,
+        ),
         _field("points", _INT, "corner points that fit one turn, scale and shift; null unless overlap", nullable=True),
     ]
 )
@@ -220,7 +227,7 @@ QUALITY = pa.schema(
         _field("brightness_frac", _REAL, "mean grey level, 0 black to 1 white"),
         _field("dark_frac", _REAL, "share of nearly black pixels, in [0, 1]"),
         _field("bright_frac", _REAL, "share of nearly white pixels, in [0, 1]"),
-        _field("entropy_bits", _REAL, "Shannon entropy of the grey levels, 0 to 8"),
+        _field("detail_frac", _REAL, "share of blocks of 16 x 16 pixels that hold detail, in [0, 1]"),
         _field(
             "flags",
             pa.list_(_TEXT),

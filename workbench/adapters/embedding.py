@@ -66,7 +66,8 @@ class Embedder:
         found = np.zeros((len(views), DIMENSIONS), np.float32)
         for row, (key, _, _) in enumerate(views):
             found[row] = known[key]
-        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6)
+        found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6)
+        return found
 
     @property
     def _cache(self) -> Path:
@@ -143,7 +144,8 @@ def _output(name: str) -> bytes:
 def _projection() -> NDArray[np.float32]:
     """Return a fixed matrix of +1 and -1 that keeps angles nearly (Achlioptas, Database-friendly random projections, 2003)."""
     signs = np.random.default_rng(20260101).integers(0, 2, (_FEATURES, DIMENSIONS)) * 2 - 1
-    return (signs / DIMENSIONS**0.5).astype(np.float32)
+    scaled: NDArray[np.float32] = (signs / DIMENSIONS**0.5).astype(np.float32)
+    return scaled
 
 
 def _each(views: Sequence[View], workers: int) -> list[NDArray[np.float16]]:

@@ -113,7 +113,7 @@ def _points(path: Path, *, mirrored: bool) -> _Points:
     levels: Any = np.asarray(grey)
     if mirrored:
         levels = np.ascontiguousarray(levels[:, ::-1])
-    found, descriptors = cv2.ORB_create(nfeatures=_POINTS, fastThreshold=7).detectAndCompute(levels, None)
+    found, descriptors = cv2.ORB.create(nfeatures=_POINTS, fastThreshold=7).detectAndCompute(levels, None)
     places = np.array([point.pt for point in found], np.float32).reshape(-1, 2)
     if descriptors is None:
         descriptors = np.zeros((0, 32), np.uint8)

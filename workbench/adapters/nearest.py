@@ -9,8 +9,8 @@ apart agree in one chunk but for one bit, so every such pair is found. Of pairs 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,9 +137,7 @@ def _joined(found: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
     return rows, columns, apart
 
 
-def most_alike(
-    queries: NDArray[np.float32], base: NDArray[np.float32], count: int
-) -> tuple[Ints, NDArray[np.float32]]:
+def most_alike(queries: NDArray[np.float32], base: NDArray[np.float32], count: int) -> tuple[Ints, NDArray[np.float32]]:
     """Return for each query the rows of ``base`` most like it and their cosines, best first. Fits `ports.MostAlike`.
 
     Parameters
@@ -161,11 +159,11 @@ def most_alike(
     return places, cosines
 
 
-def _vector_index(base: NDArray[np.float32]) -> object:
+def _vector_index(base: NDArray[np.float32]) -> Any:
     import faiss
 
     base = np.ascontiguousarray(base)
-    index = faiss.IndexFlatIP(base.shape[1])
+    index: Any = faiss.IndexFlatIP(base.shape[1])
     if len(base) > _EXACT_VECTORS:
         cells = int(4 * len(base) ** 0.5)
         index = faiss.IndexIVFFlat(index, base.shape[1], cells, faiss.METRIC_INNER_PRODUCT)
@@ -173,9 +171,3 @@ def _vector_index(base: NDArray[np.float32]) -> object:
         index.nprobe = 16
     index.add(base)
     return index
-
-
-def blocks(total: int, size: int) -> Iterator[slice]:
-    """Yield slices of at most ``size`` that cover ``total``."""
-    for start in range(0, total, size):
-        yield slice(start, start + size)

@@ -37,6 +37,9 @@ _SIGHT_PX = 512
 #: Grey levels (of 255) up to which a pixel is nearly black, and from which it is nearly white.
 _BLACK_TO, _WHITE_FROM = 10, 245
 
+#: Side of the blocks in which detail is looked for, in pixels, and the deviation of grey levels that noise reaches.
+_DETAIL_PX, _NOISE = 16, 6
+
 #: The Laplacian needs a pixel on each side.
 _LAPLACIAN_PX = 3
 
@@ -142,15 +145,22 @@ def _measures(path: Path) -> dict[str, float]:
         "brightness_frac": int(levels.sum()) / (255 * levels.size),
         "dark_frac": int((levels <= _BLACK_TO).sum()) / levels.size,
         "bright_frac": int((levels >= _WHITE_FROM).sum()) / levels.size,
-        "entropy_bits": _entropy_bits(levels),
+        "detail_frac": _detail_frac(levels),
     }
 
 
-def _entropy_bits(levels_hw: NDArray[np.int64]) -> float:
-    """Return the Shannon entropy of the grey levels, rounded so that it is the same on every processor."""
-    counts = np.bincount(levels_hw.ravel(), minlength=256)
-    shares = counts[counts > 0] / levels_hw.size
-    return abs(round(float(-(shares * np.log2(shares)).sum()), 6))
+def _detail_frac(levels_hw: NDArray[np.int64]) -> float:
+    """Return the share of blocks whose grey levels have a standard deviation above `_NOISE`; what is left over is cut off.
+
+    A picture smaller than a block is one block.
+    """
+    side_y, side_x = (min(_DETAIL_PX, side) for side in levels_hw.shape)
+    rows, columns = levels_hw.shape[0] // side_y, levels_hw.shape[1] // side_x
+    blocks = levels_hw[: rows * side_y, : columns * side_x].reshape(rows, side_y, columns, side_x)
+    count = side_y * side_x
+    sums, squares = blocks.sum(axis=(1, 3)), (blocks * blocks).sum(axis=(1, 3))
+    varied = squares * count - sums * sums > _NOISE * _NOISE * count * count
+    return int(varied.sum()) / varied.size
 
 
 def _sharpness(levels_hw: NDArray[np.int64]) -> float:

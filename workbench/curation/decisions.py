@@ -109,6 +109,16 @@ def read_decisions(folder: Path) -> list[Decision]:
     return found
 
 
+def ensure_list(folder: Path) -> bool:
+    """Make an empty list where there is none; say whether one was made."""
+    path = folder / NAME
+    if path.is_file():
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return True
+
+
 def append_decision(folder: Path, decision: Decision) -> None:
     """Append a decision; the file appears whole or not at all. The caller holds the workspace's ``curation`` lock.
 

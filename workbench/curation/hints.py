@@ -94,7 +94,9 @@ def label_suspects(
         if not votes or votes[0][0] == row["category"] or votes[0][1] < _AGREE or row["category"] in voters.values():
             continue
         category, count = votes[0]
-        detail = f"is called {row['category']}; {count} of the {len(voters)} objects that look most like it are {category}."
+        detail = (
+            f"is called {row['category']}; {count} of the {len(voters)} objects that look most like it are {category}."
+        )
         found.append(
             {
                 "image_id": row["image_id"],

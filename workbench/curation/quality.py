@@ -23,9 +23,8 @@ SMALL_BELOW_PX = 240
 #: From this ratio of the longer to the shorter side on, a picture is elongated: a strip, a panorama, a cut-off scan.
 ELONGATED_FROM = 3.0
 
-#: Below this entropy of grey levels a picture is bare: it says next to nothing. Photographs of screws, tools, headstamps
-#: and walls have 4 to 7.8 bits; a sheet of paper with a little noise has about 2.
-BARE_BELOW_BITS = 2.5
+#: Below this share of blocks with detail a picture is bare: a wall, an empty table, a lens cap in grey.
+BARE_BELOW_FRAC = 0.02
 
 
 def quality_row(row: Mapping[str, Any], sight: Sight) -> dict[str, Any]:
@@ -36,7 +35,7 @@ def quality_row(row: Mapping[str, Any], sight: Sight) -> dict[str, Any]:
         "brightness_frac": sight.brightness_frac,
         "dark_frac": sight.dark_frac,
         "bright_frac": sight.bright_frac,
-        "entropy_bits": sight.entropy_bits,
+        "detail_frac": sight.detail_frac,
         "flags": quality_flags(sight, width_px=row["width_px"], height_px=row["height_px"]),
     }
 
@@ -48,7 +47,7 @@ def quality_flags(sight: Sight, *, width_px: int, height_px: int) -> list[str]:
     is a bare one called blurred.
     """
     dark, glaring = sight.dark_frac >= DARK_FROM_FRAC, sight.bright_frac >= GLARING_FROM_FRAC
-    bare = sight.entropy_bits < BARE_BELOW_BITS and not dark and not glaring
+    bare = sight.detail_frac < BARE_BELOW_FRAC and not dark and not glaring
     noticed = {
         "blurred": sight.sharpness < BLURRED_BELOW and not dark and not glaring and not bare,
         "dark": dark,
