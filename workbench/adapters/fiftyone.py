@@ -131,6 +131,7 @@ def _declare(dataset: Any, facets: Sequence[str]) -> None:
             dataset.add_sample_field(f"{inside}.{column}", fo.FloatField if number else fo.StringField)
         for column in facets:
             dataset.add_sample_field(f"{inside}.{column}", fo.StringField)
+    dataset.add_sample_field("keypoints.keypoints.names", fo.ListField, subfield=fo.StringField)
 
 
 def _save_views(dataset: Any, partners: Sequence[str]) -> None:
