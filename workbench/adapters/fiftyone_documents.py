@@ -11,6 +11,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -154,9 +155,13 @@ def _about(row: Row) -> dict[str, Any]:
         "decided_by": row.get("decided_by"),
         "agreement_iou": row.get("agreement_iou"),
     }
-    facets = json.loads(row.get("facets") or "{}")
-    known |= {_facet_field(code): value for code, value in facets.items()}
+    known |= _facets(row.get("facets") or "{}")
     return {key: value for key, value in known.items() if value is not None}
+
+
+@lru_cache(maxsize=4096)  # few different ones stand in very many rows
+def _facets(text: str) -> dict[str, Any]:
+    return {_facet_field(code): value for code, value in json.loads(text).items()}
 
 
 def _facet_field(code: str) -> str:
