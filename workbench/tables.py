@@ -1,7 +1,8 @@
 """The tables that stages hand over: documented schemas, and reading and writing that keep to them.
 
 One schema serves all images and one all instances, so that tables of different stages stack. Absence is null.
-Parquet is written with fixed settings, so equal tables give equal bytes.
+Parquet is written with fixed settings, so equal tables give equal bytes. All schemas stand on this one page, longer than
+others, because it is the page to look a column up on.
 """
 
 from __future__ import annotations
@@ -79,7 +80,11 @@ ITEMS = pa.schema(
 #: A row an image, in every stage from intake to release.
 IMAGES = pa.schema(
     [
-        _field("image_id", _TEXT, "SHA-256 of the bytes delivered, or of the bytes made if derived"),
+        _field(
+            "image_id",
+            _TEXT,
+            "SHA-256 of the bytes delivered, of the bytes made if derived, of film and time if a frame",
+        ),
         _field("origin", _TEXT, "real, replica, rendered or augmented"),
         _field("path", _TEXT, "the image file, relative to the data folder, with forward slashes"),
         _field("file_sha256", _TEXT, "SHA-256 of the image file at path"),
@@ -95,6 +100,8 @@ IMAGES = pa.schema(
         _field("original_width_px", _INT, "width of the original's stored grid", nullable=True),
         _field("original_height_px", _INT, "height of the original's stored grid", nullable=True),
         _field("scale", _REAL, "working-copy pixels per original pixel, in (0, 1]", nullable=True),
+        _field("source_image_id", _TEXT, "the film delivered that it is a frame of; null if it is none", nullable=True),
+        _field("frame_time_s", _REAL, "when the film shows it, seconds from its start", nullable=True),
         _field("parent_image_id", _TEXT, "the image an augmented copy was made from", nullable=True),
         _field("seed", _INT, "seed of a rendered or augmented image", nullable=True),
         _field("group_id", _TEXT, "what must not straddle splits; null before curation", nullable=True),
@@ -112,6 +119,17 @@ QUARANTINE = pa.schema(
         _field("code", _TEXT, "finding code that says why"),
         _field("detail", _TEXT, "one sentence for the partner"),
         _field("work_key", _TEXT, "key of the inspection that decided"),
+    ]
+)
+
+#: A row something worth telling of an admitted file (data/01_intake/<contribution>/remarks.parquet).
+REMARKS = pa.schema(
+    [
+        _field("image_id", _TEXT, "SHA-256 of the bytes delivered"),
+        _field("contribution_id", _TEXT, "the hand-over it came in"),
+        _field("code", _TEXT, "finding code"),
+        _field("detail", _TEXT, "one sentence for the partner"),
+        _field("work_key", _TEXT, "key of the inspection that noticed it"),
     ]
 )
 
@@ -167,9 +185,26 @@ ANNOTATIONS = pa.schema(
 DISAGREEMENTS = pa.schema(
     [
         _field("image_id", _TEXT, "the photograph"),
-        _field("kind", _TEXT, "category, unmatched, geometry, facet, transcription, single or dissent"),
+        _field("kind", _TEXT, "category, unmatched, geometry, facet, transcription, single, dissent or relabel"),
         _field("instance_ids", pa.list_(_TEXT), "the instances concerned"),
         _field("detail", _TEXT, "one sentence"),
+    ]
+)
+
+#: A row an element of a cartridge's marked base (data/03_adjudication/headstamps.parquet).
+HEADSTAMPS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("headstamp_id", _TEXT, "the ground-truth instance of the marked base"),
+        _field("instance_id", _TEXT, "the ground-truth instance of the element"),
+        _field("ordinal", _INT, "place in clockwise order from twelve o'clock, 1 first"),
+        _field("clock_deg", _INT, "degrees clockwise from twelve o'clock, 0 to 359"),
+        _field("orientation_basis", _TEXT, "what stands at twelve: nato_cross, longest_text or arbitrary"),
+        _field("kind", _TEXT, "manufacturer, year, calibre, nato_cross, lot, symbol, other", nullable=True),
+        _field("text_raw", _TEXT, "text as read, unreadable characters as ?", nullable=True),
+        _field("text_normalised", _TEXT, "the same in capitals, NFKC, single spaces", nullable=True),
+        _field("up_direction", _TEXT, "outward, inward, clockwise or anticlockwise", nullable=True),
+        _field("legibility", _TEXT, "clear, partly or illegible", nullable=True),
     ]
 )
 

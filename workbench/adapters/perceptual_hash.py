@@ -160,7 +160,8 @@ def _detail_frac(levels_hw: NDArray[np.int64]) -> float:
     count = side_y * side_x
     sums, squares = blocks.sum(axis=(1, 3)), (blocks * blocks).sum(axis=(1, 3))
     varied = squares * count - sums * sums > _NOISE * _NOISE * count * count
-    return int(varied.sum()) / varied.size
+    share: float = int(varied.sum()) / varied.size
+    return share
 
 
 def _sharpness(levels_hw: NDArray[np.int64]) -> float:
