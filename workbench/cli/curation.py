@@ -15,7 +15,7 @@ import typer
 from numpy.typing import NDArray
 
 from workbench import tables
-from workbench.adapters import dvc, images
+from workbench.adapters import dvc, images, inspection
 from workbench.adapters.embedding import Embedder
 from workbench.adapters.guess import guess_by_group
 from workbench.adapters.matched_points import PointMatcher
@@ -187,9 +187,9 @@ def _embedded_file(path: Path, workspace: Workspace) -> NDArray[np.float32]:
 
     """
     params = workspace.section("intake")
-    copy = functools.partial(images.copy_item, parameters=dict(params))
+    copy = functools.partial(inspection.inspect_item, parameters=dict(params))
     data = path.read_bytes()
-    with Sandbox(copy, prepare=images.prepare, workers=1, timeout_s=params["timeout_s"]) as sandbox:
+    with Sandbox(copy, prepare=inspection.prepare_pictures, workers=1, timeout_s=params["timeout_s"]) as sandbox:
         ((_, verdict),) = sandbox.map([(data, path.suffix.lower())])
     if not isinstance(verdict, images.Copied):
         code, said = getattr(verdict, "code", "intake.decode-failed"), getattr(verdict, "detail", "cannot be decoded.")

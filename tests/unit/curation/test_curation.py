@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -291,3 +292,22 @@ def test_frames_of_one_film_are_one_group() -> None:
         for name, film in (("a", "f"), ("b", "f"), ("c", "g"), ("d", None))
     ]
     assert set(group_images(rows, []).values()) == {("a", "b"), ("c",), ("d",)}
+
+
+def test_pictures_alike_are_listed_for_a_photograph_and_for_a_file_from_anywhere(
+    tmp_path: Path, workbench: Any
+) -> None:
+    layout = _workspace(tmp_path, {"c1": [(letter * 64, seed) for seed, letter in enumerate("abcd")]})
+    (tmp_path / "dvc.yaml").write_text("{}", encoding="utf-8")
+    shutil.copyfile(Path(__file__).resolve().parents[3] / "params.yaml", tmp_path / "params.yaml")
+    _curate(layout)
+    answer = workbench("curation", "similar", "a" * 8, "--count", "2", "--workspace", tmp_path)
+    assert len(answer["rows"]) == 2
+    assert "a" * 12 not in {row["image"] for row in answer["rows"]}
+    elsewhere = tmp_path / "elsewhere.jpg"
+    _picture(2).resize((300, 220)).save(elsewhere, quality=80)
+    first = workbench("curation", "similar", elsewhere, "--workspace", tmp_path)["rows"][0]
+    assert (first["image"], first["likeness"] > 0.97) == ("c" * 12, True)
+    elsewhere.write_bytes(b"no picture")
+    refusal = workbench("curation", "similar", elsewhere, "--workspace", tmp_path, expect=1)
+    assert refusal["findings"][0]["code"].startswith("intake.")
