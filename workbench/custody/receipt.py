@@ -121,7 +121,9 @@ def _present_verdicts(layout: Layout, contribution_id: str) -> dict[str, str]:
         return {}
     tables = (("admit", IMAGES, "images.parquet"), ("quarantine", QUARANTINE, "quarantine.parquet"))
     return {
-        row.get("source_image_id") or row["image_id"]: verdict_key(kind, {**row, "source_image_id": None})
+        row.get("source_image_id") or row.get("parent_image_id") or row["image_id"]: verdict_key(
+            kind, {**row, "source_image_id": None}
+        )
         for kind, schema, name in tables
         for row in read_rows(folder / name, schema)
     }
