@@ -5,7 +5,8 @@
 #   sh verify-ledger.sh [FOLDER]              check everything
 #   sh verify-ledger.sh --entry N [FOLDER]    check that entry N is under the newest checkpoint, and print it
 #
-# Ends with 0 if all is sound, with 1 and a line that begins "NOT SOUND" if not.
+# Ends with 0 if all is sound, with 1 and a line that begins "NOT SOUND" if not, with 2 if it could not be checked.
+# It writes many small files into TMPDIR: with TMPDIR=/dev/shm, in memory, it takes a tenth of the time.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -39,7 +40,8 @@ hash_all() {
   mkdir "$work/in"
   awk '{ printf "printf '\''%s'\'' >%d\n", $0, 100000000 + NR }' >"$work/write"
   if [ -s "$work/write" ]; then
-    (cd "$work/in" && sh ../write && ls | xargs sha256sum) | cut -c 1-64
+    (cd "$work/in" && sh -e ../write) || { echo "cannot write to $work: set TMPDIR to a folder with room" >&2; exit 2; }
+    (cd "$work/in" && ls | xargs sha256sum) | cut -c 1-64
   fi
 }
 

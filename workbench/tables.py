@@ -28,6 +28,7 @@ def _field(name: str, kind: pa.DataType, about: str, *, nullable: bool = False) 
 
 
 _TEXT, _INT, _REAL = pa.string(), pa.int64(), pa.float64()
+_EDGES = ("x_min", "y_min", "x_max", "y_max")
 
 #: A row a file that was delivered (data/00_deliveries/<contribution>/files.parquet).
 FILES = pa.schema(
@@ -96,13 +97,18 @@ IMAGES = pa.schema(
         _field("partner_id", _TEXT, "who gave it; null if rendered", nullable=True),
         _field("seizure_id", _TEXT, "pseudonymous seizure", nullable=True),
         _field("item_id", _TEXT, "physical object", nullable=True),
-        _field("orientation", _INT, "EXIF orientation applied, 1 to 8; null if derived", nullable=True),
+        _field("orientation", _INT, "EXIF orientation applied, 1 to 8; null if rendered or augmented", nullable=True),
         _field("original_width_px", _INT, "width of the original's stored grid", nullable=True),
         _field("original_height_px", _INT, "height of the original's stored grid", nullable=True),
         _field("scale", _REAL, "working-copy pixels per original pixel, in (0, 1]", nullable=True),
         _field("source_image_id", _TEXT, "the film delivered that it is a frame of; null if it is none", nullable=True),
         _field("frame_time_s", _REAL, "when the film shows it, seconds from its start", nullable=True),
-        _field("parent_image_id", _TEXT, "the image an augmented copy was made from", nullable=True),
+        _field(
+            "parent_image_id",
+            _TEXT,
+            "what an augmented copy, or a photograph with covered regions, was made from",
+            nullable=True,
+        ),
         _field("seed", _INT, "seed of a rendered or augmented image", nullable=True),
         _field("group_id", _TEXT, "what must not straddle splits; null before curation", nullable=True),
         _field("split", _TEXT, "train, val or test; null before curation or if excluded", nullable=True),
@@ -138,6 +144,55 @@ _KEYPOINT = pa.struct(
         pa.field("name", _TEXT, nullable=False),
         pa.field("x_px", _REAL, nullable=False),
         pa.field("y_px", _REAL, nullable=False),
+    ]
+)
+
+#: A row an image in which faces were looked for (data/01_redaction/searched.parquet).
+SEARCHED = pa.schema(
+    [
+        _field("image_id", _TEXT, "the image"),
+        _field("file_sha256", _TEXT, "the image file that was searched"),
+        _field("work_key", _TEXT, "key of the search"),
+        pa.field(
+            "faces",
+            pa.list_(pa.struct([pa.field(name, _REAL, nullable=False) for name in (*_EDGES, "score")])),
+            nullable=False,
+            metadata={"about": "what was found: edges in pixels, score in (0, 1]; best first"},
+        ),
+    ]
+)
+
+#: A row a decision about a region to be covered (data/01_decisions/redaction.parquet); rows are only ever added, and the
+#: last row of a region counts.
+REDACTION_DECISIONS = pa.schema(
+    [
+        _field("region_id", _TEXT, "stable id of the region"),
+        _field("image_id", _TEXT, "the photograph as delivered, whether it has covered regions by now or not"),
+        _field("category", _TEXT, "taxonomy code of what is to be covered, as context.face"),
+        *(_field(name, _REAL, "edge in pixels of the working copy") for name in _EDGES),
+        _field("source", _TEXT, "what proposed it: a detector, a labelling project, or a person"),
+        _field("score", _REAL, "the detector's score, in (0, 1]; null if a person drew it", nullable=True),
+        _field("state", _TEXT, "proposed, accepted or rejected"),
+        _field("decided_by", _TEXT, "who decided: a person, or the rule of params.yaml"),
+        _field("decided_at", _TEXT, "ISO 8601, UTC"),
+        _field("reason", _TEXT, "why, in the decider's words", nullable=True),
+    ]
+)
+
+#: A row a photograph with covered regions: what stands for it, and what it was made from
+#: (data/01_intake/<contribution>/redactions.parquet).
+REDACTIONS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the image that stands for the photograph"),
+        _field("parent_image_id", _TEXT, "the photograph as delivered; seen by nobody since"),
+        _field("activity", _TEXT, "name and version of the code that covered the regions"),
+        _field("parameter_digest", _TEXT, "SHA-256 of the regions' edges"),
+        pa.field(
+            "regions",
+            pa.list_(pa.struct([pa.field(name, _REAL, nullable=False) for name in _EDGES])),
+            nullable=False,
+            metadata={"about": "what is covered, edges in pixels, as decided; whole blocks of 8 pixels are filled"},
+        ),
     ]
 )
 
@@ -370,3 +425,12 @@ def row_instance(row: Mapping[str, Any]) -> Instance:
 def read_all_rows(paths: Sequence[Path], schema: pa.Schema) -> list[dict[str, Any]]:
     """Return the rows of several tables one after another, in the order of the paths."""
     return [row for path in paths for row in read_rows(path, schema)]
+
+
+def read_stand_ins(intake: Path) -> dict[str, str]:
+    """Return for each photograph with covered regions the id of the image that stands for it, from data/01_intake.
+
+    Labels are about the photograph as delivered, whatever has been covered since; pictures are of what stands for it.
+    """
+    rows = read_all_rows(sorted(intake.glob("*/redactions.parquet")), REDACTIONS)
+    return {row["parent_image_id"]: row["image_id"] for row in rows}

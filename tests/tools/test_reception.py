@@ -295,7 +295,10 @@ def test_a_film_is_admitted_as_its_frames(
     (root / "data" / frames["path"].iloc[1]).unlink()  # of a film all frames hold, or none
     assert workbench("intake", "--workspace", root, "--dry-run")["data"] == {"to_inspect": 1, "known": 1}
     entries = [e for e in workbench("ledger", "show", "--workspace", root)["data"]["entries"] if e["kind"] == "admit"]
-    assert {entry["object_sha256"] for entry in entries} == {*images_rows["image_id"], film}
+    assert {entry["object_sha256"] for entry in entries} == {film, *images_rows["image_id"]}
+    receipt = json.loads((root / "custody" / "receipts" / folder.name / "receipt.json").read_text())
+    verdicts = {file["sha256"]: file["status"] for file in receipt["files"]}
+    assert verdicts[film] == "admitted"  # the film too, though its frames are what was admitted
     workbench("ledger", "verify", "--objects", "--workspace", root)
 
 

@@ -25,6 +25,7 @@ from workbench.tables import (
     LABELLED,
     instance_row,
     read_rows,
+    read_stand_ins,
     row_instance,
     write_table,
 )
@@ -188,6 +189,9 @@ def settle(of: Answers, params: Mapping[str, Any]) -> Outcome:
 def read_answers(layout: Layout, taxonomy: Taxonomy) -> dict[str, dict[str, Answers]]:
     """Return every photograph's answers by project, from all snapshots, whatever order they lie in, in today's codes.
 
+    Answers are about the photograph as delivered. Where regions of it were covered since, they go with their coordinates
+    to the image that stands for it: both have one geometry.
+
     Raises
     ------
     Refused
@@ -202,15 +206,18 @@ def read_answers(layout: Layout, taxonomy: Taxonomy) -> dict[str, dict[str, Answ
             "holds no answers.",
             "Run `workbench labelling pull`, or `workbench labelling import` for existing labels.",
         )
+    stand_ins = read_stand_ins(layout.intake)
     found: dict[str, dict[str, Answers]] = {}
     for folder in snapshots:
         annotations, instances = _snapshot(folder)
         for row in sorted(annotations, key=lambda row: (row["submitted_at"] or "", row["annotation_id"])):
-            projects = found.setdefault(row["image_id"], {})
+            image_id = stand_ins.get(row["image_id"], row["image_id"])
+            projects = found.setdefault(image_id, {})
             of = projects.setdefault(row["project"], Answers(blind={}, adjudicated={}, imported={}))
             kind = {Pass.ADJUDICATION: of.adjudicated, Pass.IMPORTED: of.imported}.get(Pass(row["pass_"]), of.blind)
             drawn = sorted(instances[row["annotation_id"]], key=lambda item: item.instance_id)
-            given, stale = _in_todays_codes(drawn, row["taxonomy_version"], taxonomy)
+            moved = [replace(item, image_id=image_id) for item in drawn]
+            given, stale = _in_todays_codes(moved, row["taxonomy_version"], taxonomy)
             of.stale.extend(stale)
             # Someone's later answer to the same photograph supersedes the earlier one; both stay in the snapshot.
             kind.pop(row["annotator"], None)

@@ -13,11 +13,14 @@ import typer
 
 from workbench import tables
 from workbench.adapters import dvc, images, inspection, video
+from workbench.adapters.cover import cover
 from workbench.adapters.sandbox import Lost, Sandbox
 from workbench.cli.command import command
 from workbench.cli.partner_report import quarantine, write_reports
 from workbench.cli.receipts import reissue_receipts
 from workbench.cli.reception import DryRunOption, actor
+from workbench.cli.redaction_covering import forget_uncovered, note_uncovered
+from workbench.cli.redaction_state import read_searched
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.custody.ledger import Event, Ledger
@@ -25,6 +28,8 @@ from workbench.custody.object_store import SealedStore
 from workbench.custody.receipt import verdict_key
 from workbench.domain.findings import Finding
 from workbench.intake import admit
+from workbench.redaction.decisions import ensure_decisions, read_decisions
+from workbench.redaction.review import accepted_regions
 
 #: A larger file is never unsealed for decoding: it would have to be held in memory whole.
 _MOST_BYTES = 200_000_000
@@ -44,32 +49,68 @@ def intake(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunO
     if dry_run:
         return _planned(workspace)
     if stage:
-        admit.run_intake(layout, workspace.section("intake"), inspect=_Inspector(workspace), track=workspace.track)
-    else:
-        dvc.repro(layout.root, ["intake"])
+        note_uncovered(workspace)
+        admit.run_intake(
+            layout,
+            workspace.section("intake"),
+            inspect=_Inspector(workspace),
+            track=workspace.track,
+            covers=_covers(workspace),
+        )
+        return _told(workspace, ())
+    return _told(workspace, bring_up_to_date(workspace))
+
+
+def bring_up_to_date(workspace: Workspace) -> list[Finding]:
+    """Have DVC run intake and the search for faces, and enter each verdict in the ledger; return what is to be told."""
+    layout = workspace.layout
+    if ensure_decisions(layout):
+        dvc.add(layout.root, [layout.decisions])
+    dvc.repro(layout.root, ["intake", "redaction"])
+    findings = forget_uncovered(workspace)
+    image_rows, held = _tables(workspace)
+    _enter(workspace, image_rows, held)
+    late = reissue_receipts(workspace)
+    write_reports(workspace)
+    return [*findings, *late]
+
+
+def _tables(workspace: Workspace) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    layout = workspace.layout
     image_rows = tables.read_all_rows(sorted(layout.intake.glob("*/images.parquet")), tables.IMAGES)
     held = tables.read_all_rows(sorted(layout.intake.glob("*/quarantine.parquet")), tables.QUARANTINE)
-    remarks = tables.read_all_rows(sorted(layout.intake.glob("*/remarks.parquet")), tables.REMARKS)
-    late: list[Finding] = []
-    if not stage:
-        _enter(workspace, image_rows, held)
-        late = reissue_receipts(workspace)
-        write_reports(workspace)
+    return image_rows, held
+
+
+def _told(workspace: Workspace, findings: Sequence[Finding]) -> Report:
+    image_rows, held = _tables(workspace)
+    faces = sum(len(row["faces"]) for row in read_searched(workspace))
+    remarks = tables.read_all_rows(sorted(workspace.layout.intake.glob("*/remarks.parquet")), tables.REMARKS)
+    found = f" {faces} faces were found in them." if faces else ""
     return Report(
-        summary=f"{len(image_rows)} photographs are admitted, {len(held)} files are in quarantine.",
-        data={"admitted": len(image_rows), "quarantined": len(held), "remarks": len(remarks)},
-        findings=[*admit.quarantine_findings(held), *admit.remark_findings(remarks), *late],
-        next_command="workbench labelling push",
+        summary=f"{len(image_rows)} photographs are admitted, {len(held)} files are in quarantine.{found}",
+        data={"admitted": len(image_rows), "quarantined": len(held), "remarks": len(remarks), "faces": faces},
+        findings=[*admit.quarantine_findings(held), *admit.remark_findings(remarks), *findings],
+        next_command="workbench redaction propose" if faces else "workbench labelling push",
     )
+
+
+def _covers(workspace: Workspace) -> admit.Covers:
+    """Return what people and the rule of params.yaml accepted, and what covers it."""
+    fill = functools.partial(cover, jpeg_quality=int(workspace.section("intake")["jpeg_quality"]))
+    accepted = accepted_regions(read_decisions(workspace.layout))
+    boxes = {image_id: [region.box for region in regions] for image_id, regions in accepted.items()}
+    return admit.Covers(boxes=boxes, fill=fill)
 
 
 def _planned(workspace: Workspace) -> Report:
     layout, params = workspace.layout, workspace.section("intake")
+    covers = _covers(workspace)
     fresh = known = 0
     for path in sorted(layout.deliveries.glob("*/files.parquet")):
         rows = tables.read_rows(path, tables.FILES)
         keys = {row["image_id"]: admit.file_key(row, params) for row in rows}
-        judged = admit.reusable(layout, layout.intake / path.parent.name, keys)
+        judged = admit.reusable(layout, layout.intake / path.parent.name, keys, covers)
         known += sum(image_id in judged for image_id in keys)
         fresh += sum(image_id not in judged for image_id in keys)
     return Report(
@@ -88,18 +129,27 @@ def _enter(workspace: Workspace, image_rows: Sequence[Mapping[str, Any]], held: 
             kind=kind,
             actor=who,
             contribution_id=row["contribution_id"],
-            object_sha256=row["image_id"],
+            object_sha256=row.get("parent_image_id") or row["image_id"],
             reason=reason,
             once=verdict_key(kind, row),
         )
 
     events = [event("admit", row, f"working copy {row['file_sha256']}{_of_film(row)}") for row in image_rows]
+    events += [
+        event("redact", row, f"regions are covered in image {row['file_sha256']}, which stands for it")
+        for row in image_rows
+        if row["parent_image_id"]
+    ]
     events += [event("quarantine", row, row["code"]) for row in held]
     frames = Counter(row["source_image_id"] for row in image_rows if row["source_image_id"])
     films = {row["source_image_id"]: row for row in image_rows if row["source_image_id"]}
     for film_id, row in films.items():
         events.append(
-            event("admit", {**row, "image_id": film_id, "source_image_id": None}, f"film of {frames[film_id]} frames")
+            event(
+                "admit",
+                {**row, "image_id": film_id, "parent_image_id": None, "source_image_id": None},
+                f"film of {frames[film_id]} frames",
+            )
         )
     if events:
         with workspace.exclusive("custody"):

@@ -139,8 +139,16 @@ def ledger_show(
     """Show the ledger's newest entries."""
     with opened(workspace) as ledger:
         size, bodies = ledger.size(), [entry.said() for entry in ledger.newest(limit)]
-    columns = ("seq", "claimed_time", "kind", "actor", "partner_id", "contribution_id", "object_sha256", "reason")
-    rows = [{column: str(body.get(column, ""))[:32] for column in columns} for body in bodies]
+    widths = {
+        "seq": 9,
+        "claimed_time": 19,
+        "kind": 16,
+        "actor": 16,
+        "contribution_id": 14,
+        "object_sha256": 12,
+        "reason": 40,
+    }
+    rows = [{column: str(body.get(column, ""))[:width] for column, width in widths.items()} for body in bodies]
     return Report(summary=f"{size} entries; the newest {len(rows)}:", rows=rows, data={"entries": bodies})
 
 
@@ -162,7 +170,7 @@ def ledger_prove(
     columns = ("seq", "claimed_time", "kind", "actor", "object_sha256", "reason")
     rows = [{name: str(proved["said"].get(name, ""))[:64] for name in columns} for proved in document["entries"]]
     return Report(
-        summary=f"{len(rows)} entries proved under a checkpoint over {document['size']}{where}.",
+        summary=f"Proved under a checkpoint over {document['size']} entries: {len(rows)}{where}.",
         data=document,
         rows=rows,
         next_command=f"workbench receipt verify {out}" if where else None,

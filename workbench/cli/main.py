@@ -22,6 +22,8 @@ _MODULES = (
     "receipts",
     "originals",
     "intake",
+    "redaction",
+    "protocol",
     "servers",
     "labelling",
     "adjudication",

@@ -64,7 +64,7 @@ def fixity(
             path, digest = fixities.write_report(custody / "fixity", done, which=which, now=now)
             event = Event(kind="fixity", actor=actor(), object_sha256=digest, reason=which, facts=done.counts())
             ledger.append([event], now=now)
-    good = "all are what was received" if not found else f"{len(found)} are NOT what was received"
+    good = f"{len(found)} are NOT what was received" if found else "all are what was received" if due else "none is due"
     return Report(
         summary=f"{done.checked} of {done.total} originals read back ({which}): {good}. The report is {path}.",
         data={**done.counts(), "which": which, "report": str(path)},

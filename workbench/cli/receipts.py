@@ -118,7 +118,7 @@ def receipt_verify(
         public_pem = _given(key) or document["public_key"]
         findings += [] if key else [receipt_check.own_key_note(file)]
     findings += receipt_check.check_document(document, public_pem)
-    if files is not None:
+    if files is not None and not any(finding.severity is Severity.ERROR for finding in findings):
         findings += receipt_check.check_own_files(document, files)
     return _verdict(file, document, findings, public_pem)
 
@@ -136,8 +136,8 @@ def _given(key: Path | None) -> str | None:
 
 def _verdict(file: Path, document: dict[str, Any], findings: list[Finding], public_pem: str) -> Report:
     wrong = [finding for finding in findings if finding.severity is Severity.ERROR]
-    listed = document.get("files", document.get("entries"))
-    what = f"{len(listed)} {'files' if 'files' in document else 'entries'}" if isinstance(listed, list) else "a list"
+    kind = "files" if "files" in document else "entries"
+    what = f"{len(document[kind])} {kind}" if not wrong else f"{len(wrong)} findings"
     signed = "" if wrong else f", signed with key {fingerprint(public_pem)[:16]}"
     return Report(
         summary=f"{file} is {'NOT sound' if wrong else 'sound'}: {what}{signed}.",

@@ -26,7 +26,8 @@ def group_images(rows: Sequence[Mapping[str, Any]], alike: Iterable[tuple[str, s
     Images of one seizure, of one item, of one film, or alike are in one group, and so is what either is grouped with. An item is
     one of its seizure: partners number items anew in each, so "item 1" of two seizures is two items. The anchor
     is the smallest seizure of the group, or the smallest image id where no image has a seizure; it decides the split,
-    so a group keeps its split as images join it, unless they bring a smaller seizure along.
+    so a group keeps its split as images join it, unless they bring a smaller seizure along. An image with covered
+    regions counts as the photograph it stands for, so that covering more of it moves nothing.
     """
     parent: dict[str, str] = {}
 
@@ -46,6 +47,7 @@ def group_images(rows: Sequence[Mapping[str, Any]], alike: Iterable[tuple[str, s
             parent[find(node)] = find(f"film:{row['source_image_id']}")
     for one, other in alike:
         parent[find(f"image:{one}")] = find(f"image:{other}")
+    delivered = {row["image_id"]: row.get("parent_image_id") or row["image_id"] for row in rows}
     members: dict[str, list[str]] = {}
     seizures: dict[str, list[str]] = {}
     for row in rows:
@@ -53,7 +55,10 @@ def group_images(rows: Sequence[Mapping[str, Any]], alike: Iterable[tuple[str, s
         members.setdefault(root, []).append(row["image_id"])
         if row["seizure_id"]:
             seizures.setdefault(root, []).append(row["seizure_id"])
-    return {min(seizures[root]) if root in seizures else min(ids): tuple(sorted(ids)) for root, ids in members.items()}
+    return {
+        min(seizures[root]) if root in seizures else min(delivered[image_id] for image_id in ids): tuple(sorted(ids))
+        for root, ids in members.items()
+    }
 
 
 def check_shares(shares: object) -> None:

@@ -30,6 +30,9 @@ from workbench.tables import IMAGES, QUARANTINE, read_rows
 FORMAT = 2
 RECEIPT, PAGE = "receipt.json", "receipt.html"
 
+#: The line of receipt.json after which each line is a file.
+FILES_BEGIN = ' "files": [\n'
+
 #: What a verdict's entry is called in the ledger, and in a receipt.
 STATUS = {"admit": "admitted", "quarantine": "quarantined"}
 PENDING = "pending"
@@ -71,6 +74,7 @@ def issue_receipt(
             "has files that the ledger does not know as received.",
             "Receive the delivery again, then run `workbench ledger verify`.",
         )
+    stands = dict(sorted(stands.items(), key=lambda item: (sorted(names[item[0]]), item[0])))
     newest = max(seq for stand in stands.values() for seq in (stand.received, stand.verdict or 0))
     checkpoint = ledger.checkpoint_over(newest)
     head = {
@@ -85,7 +89,7 @@ def issue_receipt(
 
 
 def _stands(layout: Layout, ledger: Ledger, contribution_id: str) -> dict[str, Stand]:
-    """Return where each file of a contribution stands, by image_id in order.
+    """Return where each file of a contribution stands, by image_id.
 
     Files are inspected anew when parameters change, so there may be several verdicts; the one that the intake's
     tables hold counts, or without tables the newest.
@@ -99,7 +103,7 @@ def _stands(layout: Layout, ledger: Ledger, contribution_id: str) -> dict[str, S
             stands[image_id] = Stand(received=entry.seq)
         elif kind in STATUS and image_id in stands and present.get(image_id, said.get("once")) == said.get("once"):
             stands[image_id] = Stand(received=stands[image_id].received, verdict=entry.seq, status=STATUS[kind])
-    return dict(sorted(stands.items()))
+    return stands
 
 
 def verdict_key(kind: str, row: Mapping[str, Any]) -> str:
@@ -117,7 +121,9 @@ def _present_verdicts(layout: Layout, contribution_id: str) -> dict[str, str]:
         return {}
     tables = (("admit", IMAGES, "images.parquet"), ("quarantine", QUARANTINE, "quarantine.parquet"))
     return {
-        row.get("source_image_id") or row["image_id"]: verdict_key(kind, {**row, "source_image_id": None})
+        row.get("source_image_id") or row.get("parent_image_id") or row["image_id"]: verdict_key(
+            kind, {**row, "source_image_id": None}
+        )
         for kind, schema, name in tables
         for row in read_rows(folder / name, schema)
     }
@@ -188,14 +194,14 @@ def _write(
     digest = ReceiptDigest(head)
     parts = [folder / f"{name}.part" for name in (RECEIPT, PAGE)]
     with parts[0].open("w", encoding="utf-8") as document, parts[1].open("w", encoding="utf-8") as page:
-        document.write(json.dumps(dict(head), indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "files": [')
+        document.write(json.dumps(dict(head), indent=1, ensure_ascii=False).removesuffix("\n}") + f",\n{FILES_BEGIN}")
         page.write(page_head(head, counts))
         comma = ""
         for file in files:
             digest.add(file)
-            document.write(f"{comma}\n  {json.dumps(file, ensure_ascii=False)}")
+            document.write(f"{comma}  {json.dumps(file, ensure_ascii=False)}")
             page.write(page_row(file))
-            comma = ","
+            comma = ",\n"
         signature = base64.b64encode(ledger.sign(digest.statement())).decode()
         document.write(f'\n ],\n "signature": "{signature}"\n}}\n')
         page.write(page_foot(head))

@@ -13,15 +13,61 @@ from typing import Any
 from workbench.custody.entry import InclusionProof
 from workbench.custody.keys import Checkpoint, read_checkpoint, verify_signature
 from workbench.custody.merkle import Frontier, leaf_hash
-from workbench.custody.receipt import FORMAT, PENDING, STATUS, ReceiptDigest
+from workbench.custody.receipt import FILES_BEGIN, FORMAT, PENDING, STATUS, ReceiptDigest
 from workbench.custody.records import Records
 from workbench.domain.findings import Finding, Severity, refused
 
 _CHUNK_BYTES = 1 << 20
 
+#: What a receipt holds besides its files is far less.
+_MOST_HEAD_BYTES = 100_000
+
+
+class _Lines:
+    """The files that a receipt lists, read from its lines each time they are asked for: a long list is never held."""
+
+    def __init__(self, path: Path, start: int, count: int) -> None:
+        self._path, self._start, self._count = path, start, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        with self._path.open("rb") as lines:
+            lines.seek(self._start)
+            for line, _ in zip(lines, range(self._count), strict=False):
+                yield json.loads(line.rstrip(b",\n"))
+
+
+def _read_lines(path: Path) -> dict[str, Any] | None:
+    """Return a receipt in the form it is written in, a file a line; None if it has another form."""
+    head, tail, count = b"", b"", 0
+    with path.open("rb") as lines:
+        for line in lines:
+            head += line
+            if line == FILES_BEGIN.encode():
+                break
+            if len(head) > _MOST_HEAD_BYTES:
+                return None
+        start = lines.tell()
+        for line in lines:
+            if line.startswith(b"  {"):
+                count += 1
+            else:
+                tail += line
+                if len(tail) > _MOST_HEAD_BYTES:
+                    return None
+    try:
+        document = json.loads(head + tail)
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or document.get("files") != []:
+        return None
+    return document | {"files": _Lines(path, start, count)}
+
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Return a receipt or proof document.
+    """Return a receipt or proof document; a receipt's files can be gone through more than once.
 
     Raises
     ------
@@ -30,7 +76,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
     """
     try:
-        document: dict[str, Any] = json.loads(path.read_bytes())
+        document: dict[str, Any] = _read_lines(path) or json.loads(path.read_bytes())
         known = isinstance(document, dict) and ("entries" in document or document.get("receipt") == FORMAT)
         if not known or not isinstance(document["checkpoint"], str) or not isinstance(document["public_key"], str):
             raise ValueError("it has another form")  # noqa: TRY301 -- said with the other ways not to be a receipt
@@ -84,11 +130,12 @@ def _check_receipt(document: Mapping[str, Any], checkpoint: Checkpoint, public_p
         public_pem, digest.statement(), signature
     ):
         yield _invalid("the receipt", "is not as it was signed: something in it was altered.")
+    count = total = 0
     for file in document["files"]:
         yield from _check_file(file, checkpoint, document["contribution"])
-    names = [len(file["names"]) for file in document["files"]]
-    total = sum(file["size_bytes"] * count for file, count in zip(document["files"], names, strict=True))
-    if (sum(names), total) != (document["contribution"]["file_count"], document["contribution"]["total_bytes"]):
+        count += len(file["names"])
+        total += file["size_bytes"] * len(file["names"])
+    if (count, total) != (document["contribution"]["file_count"], document["contribution"]["total_bytes"]):
         yield _invalid("the list of files", "has other numbers of files and bytes than its head.")
 
 
@@ -103,7 +150,7 @@ def _check_file(file: Mapping[str, Any], checkpoint: Checkpoint, contribution: M
     if verdict["status"] == PENDING:
         return
     decided = _proved_body(verdict, checkpoint)
-    kind = next(kind for kind, status in STATUS.items() if status == verdict["status"])
+    kind = {status: kind for kind, status in STATUS.items()}[verdict["status"]]
     told = about | {"kind": kind} | ({"reason": verdict["code"]} if "code" in verdict else {})
     if decided is None or not _says(decided, told):
         yield _invalid(subject, "has a verdict that is not proved.")

@@ -19,7 +19,7 @@ td, th {{ text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px sol
   overflow-wrap: anywhere }}
 thead {{ display: table-header-group }} tr {{ break-inside: avoid }}
 .facts td:first-child {{ color: #555; width: 11rem }}
-.files th:nth-child(1) {{ width: 26% }} .files th:nth-child(2) {{ width: 36% }} .files th:nth-child(4) {{ width: 4.5rem }}
+.files th:nth-child(1) {{ width: 26% }} .files th:nth-child(2) {{ width: 36% }} .files th:nth-child(4) {{ width: 5.5rem }}
 code, pre {{ font: 12px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; white-space: pre-wrap }}
 pre {{ background: #f5f5f3; padding: .6rem .8rem; margin: .4rem 0 }}
 .quarantined {{ font-weight: 600 }} .why {{ display: block; font-size: 13px; font-weight: 400 }}
@@ -40,7 +40,7 @@ sealed and unaltered, and each file has an entry in our ledger.</p>
 receipt was signed. It says nothing about what happened before, or about what a picture shows.</p>
 <p><b>Keep this page and receipt.json.</b> If the ledger is ever shortened or rewritten, they show it.</p>
 <h2>Files</h2>
-<table class="files"><thead><tr><th>File</th><th>SHA-256</th><th>Verdict</th><th>Entry</th></tr></thead><tbody>
+<table class="files"><thead><tr><th>File</th><th>SHA-256</th><th>Verdict</th><th>Entries</th></tr></thead><tbody>
 """
 
 _FOOT = """</tbody></table>

@@ -13,12 +13,13 @@ from typing import Any
 import pyarrow as pa
 
 from workbench.domain.findings import CODES, Finding, Refused, Severity
-from workbench.domain.lineage import canonical_json, require_activity, sha256_hex, work_key
+from workbench.domain.geometry import Box
+from workbench.domain.lineage import canonical_json, parameter_digest, require_activity, sha256_hex, work_key
 from workbench.domain.photograph import Origin
 from workbench.intake.partner_report import REMEDIES
 from workbench.layout import Layout
 from workbench.ports import Track
-from workbench.tables import FILES, IMAGES, QUARANTINE, REMARKS, read_rows, write_table
+from workbench.tables import FILES, IMAGES, QUARANTINE, REDACTIONS, REMARKS, read_rows, write_table
 
 #: Name and version of this activity: raise the number whenever equal input may give other bytes.
 ACTIVITY = "working-copy/2"
@@ -56,6 +57,27 @@ Inspect = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[int, Verdict]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Covers:
+    """What is to be covered: boxes in pixels of the working copy, by photograph; and what covers them in a JPEG."""
+
+    boxes: Mapping[str, Sequence[Box]]
+    fill: Callable[[bytes, Sequence[Box]], bytes]
+
+    def of(self, image_id: str) -> Sequence[Box]:
+        """Return the boxes to be covered in a photograph, in the order of their edges; none for most."""
+        return sorted(self.boxes.get(image_id, ()), key=lambda box: box.xyxy)
+
+    def key(self, image_id: str, copy_key: str) -> str:
+        """Return the work key of the image that stands for a photograph: its copy's, and what is covered in it."""
+        boxes = [list(box.xyxy) for box in self.of(image_id)]
+        return work_key(activity=ACTIVITY, parameters={"covered": boxes}, inputs=(copy_key,)) if boxes else copy_key
+
+
+#: Nothing is covered.
+NO_COVERS = Covers(boxes={}, fill=lambda jpeg, _: jpeg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
     """What the stage did: rows of its tables, and how many files it had to decode."""
 
@@ -78,8 +100,13 @@ class Judged:
         return image_id in self.images or image_id in self.quarantine
 
 
-def run_intake(layout: Layout, params: Mapping[str, Any], *, inspect: Inspect, track: Track) -> Admitted:
-    """Bring data/01_intake up to date with data/00_deliveries; only new files are decoded.
+def run_intake(
+    layout: Layout, params: Mapping[str, Any], *, inspect: Inspect, track: Track, covers: Covers = NO_COVERS
+) -> Admitted:
+    """Bring data/01_intake up to date with data/00_deliveries and the regions to be covered; only new files are decoded.
+
+    A photograph with regions to be covered is a new image, whose parent is the photograph as delivered. It is made from
+    the sealed original, and its uncovered working copy is not kept.
 
     Raises
     ------
@@ -94,7 +121,7 @@ def run_intake(layout: Layout, params: Mapping[str, Any], *, inspect: Inspect, t
     decoded = 0
     folders = sorted(path.parent for path in layout.deliveries.glob("*/contribution.json"))
     for folder in folders:
-        done = _admit_contribution(layout, folder, params, inspect=inspect, track=track)
+        done = _admit_contribution(layout, folder, params, inspect=inspect, track=track, covers=covers)
         images += done.images
         quarantine += done.quarantine
         remarks += done.remarks
@@ -106,31 +133,42 @@ def run_intake(layout: Layout, params: Mapping[str, Any], *, inspect: Inspect, t
 
 
 def _admit_contribution(
-    layout: Layout, folder: Path, params: Mapping[str, Any], *, inspect: Inspect, track: Track
+    layout: Layout, folder: Path, params: Mapping[str, Any], *, inspect: Inspect, track: Track, covers: Covers
 ) -> Admitted:
     files = read_rows(folder / "files.parquet", FILES)
     target = layout.intake / folder.name
     keys = {row["image_id"]: file_key(row, params) for row in files}
-    judged = reusable(layout, target, keys)
+    judged = reusable(layout, target, keys, covers)
     todo = [row for row in files if row["image_id"] not in judged]
     shown = track(inspect(todo), total=len(todo), doing=f"Inspecting {folder.name}")
     for count, (position, verdict) in enumerate(shown, start=1):
-        _judge(layout, target, judged, todo[position], verdict, keys[todo[position]["image_id"]])
+        _judge(layout, target, judged, todo[position], verdict, keys[todo[position]["image_id"]], covers)
         if count % _KEEP_EVERY == 0:
             _write_tables(target, files, judged)
     admitted, held, remarks = _write_tables(target, files, judged)
+    write_table(target / "redactions.parquet", REDACTIONS, _redaction_rows(admitted, covers))
     _remove_strays(target, {str(row["path"]) for row in admitted}, layout.data)
     return Admitted(images=tuple(admitted), quarantine=tuple(held), remarks=tuple(remarks), decoded=len(todo))
 
 
-def _judge(layout: Layout, target: Path, judged: Judged, row: Mapping[str, Any], verdict: Verdict, key: str) -> None:
+def _judge(
+    layout: Layout,
+    target: Path,
+    judged: Judged,
+    row: Mapping[str, Any],
+    verdict: Verdict,
+    key: str,
+    covers: Covers,
+) -> None:
     """Enter a file's verdict; its working copies are written."""
     image_id = row["image_id"]
     told = {name: row[name] for name in ("image_id", "contribution_id")} | {"work_key": key}
     if verdict.jpeg is not None and verdict.facts is not None:
-        judged.images[image_id] = [_write_copy(layout, target, image_id, verdict.jpeg, verdict.facts, key)]
+        judged.images[image_id] = [_write_copy(layout, target, image_id, verdict.jpeg, verdict.facts, key, covers)]
     elif verdict.frames:
-        judged.images[image_id] = [_write_frame(layout, target, image_id, frame, key) for frame in verdict.frames]
+        judged.images[image_id] = [
+            _write_frame(layout, target, image_id, frame, key, covers) for frame in verdict.frames
+        ]
     else:
         said = {"code": verdict.code, "detail": verdict.detail}
         judged.quarantine[image_id] = {**told, "size_bytes": row["size_bytes"], **said}
@@ -157,14 +195,34 @@ def file_key(row: Mapping[str, Any], params: Mapping[str, Any]) -> str:
     return work_key(activity=ACTIVITY, parameters={**params, "suffix": row["suffix"]}, inputs=(row["image_id"],))
 
 
-def reusable(layout: Layout, target: Path, keys: Mapping[str, str]) -> Judged:
+def _redaction_rows(images: Sequence[Mapping[str, Any]], covers: Covers) -> list[dict[str, Any]]:
+    """Return a row for each photograph with covered regions: its lineage."""
+    rows = []
+    for row in images:
+        if (parent := row.get("parent_image_id")) is not None:
+            names = ("x_min", "y_min", "x_max", "y_max")
+            regions = [dict(zip(names, map(float, box.xyxy), strict=True)) for box in covers.of(parent)]
+            rows.append(
+                {
+                    "image_id": row["image_id"],
+                    "parent_image_id": parent,
+                    "activity": ACTIVITY,
+                    "parameter_digest": parameter_digest({"covered": regions}),
+                    "regions": regions,
+                }
+            )
+    return rows
+
+
+def reusable(layout: Layout, target: Path, keys: Mapping[str, str], covers: Covers = NO_COVERS) -> Judged:
     """Return the verdicts of a former run that still hold: same key, every file unaltered, remarks at hand."""
     images: dict[str, list[Mapping[str, Any]]] = {}
     broken = set()
     for row in _former(target / "images.parquet", IMAGES):
-        source, path = row["source_image_id"] or row["image_id"], layout.data / row["path"]
+        photograph, path = row["parent_image_id"] or row["image_id"], layout.data / row["path"]
+        source = row["source_image_id"] or photograph
         images.setdefault(source, []).append(row)
-        same = keys.get(source) == row["work_key"]
+        same = source in keys and covers.key(photograph, keys[source]) == row["work_key"]
         if not (same and path.is_file() and sha256_hex(path.read_bytes()) == row["file_sha256"]):
             broken.add(source)  # of a film all frames, or none
     remarks: dict[str, list[Mapping[str, Any]]] = {}
@@ -193,16 +251,18 @@ def _former(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
         return []
 
 
-def _write_frame(layout: Layout, target: Path, film_id: str, frame: Frame, key: str) -> dict[str, Any]:
+def _write_frame(layout: Layout, target: Path, film_id: str, frame: Frame, key: str, covers: Covers) -> dict[str, Any]:
     """Write a frame's working copy; its id follows from film and time, and so survives other settings of the copy."""
     image_id = sha256_hex(canonical_json([film_id, frame.time_s]).encode())
-    row = _write_copy(layout, target, image_id, frame.jpeg, frame.facts, key)
+    row = _write_copy(layout, target, image_id, frame.jpeg, frame.facts, key, covers)
     return {**row, "source_image_id": film_id, "frame_time_s": frame.time_s}
 
 
 def _write_copy(
-    layout: Layout, target: Path, image_id: str, jpeg: bytes, facts: Mapping[str, Any], key: str
+    layout: Layout, target: Path, image_id: str, jpeg: bytes, facts: Mapping[str, Any], key: str, covers: Covers
 ) -> dict[str, Any]:
+    boxes = covers.of(image_id)
+    jpeg = covers.fill(jpeg, boxes) if boxes else jpeg
     digest = sha256_hex(jpeg)
     path = target / "images" / digest[:2] / f"{digest}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -210,11 +270,12 @@ def _write_copy(
     part.write_bytes(jpeg)
     os.replace(part, path)
     return {
-        "image_id": image_id,
+        "image_id": digest if boxes else image_id,
+        "parent_image_id": image_id if boxes else None,
         "origin": Origin.REAL.value,
         "path": path.relative_to(layout.data).as_posix(),
         "file_sha256": digest,
-        "work_key": key,
+        "work_key": covers.key(image_id, key),
         **facts,
     }
 

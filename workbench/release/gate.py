@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.domain.dataset import SPLITS
 from workbench.domain.findings import Finding, Refused
+from workbench.domain.photograph import Origin
 from workbench.domain.taxonomy import Taxonomy
 from workbench.release.contents import SETTLED, Contents
 
@@ -84,7 +85,8 @@ def _leaks(images: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
         if row["split"] not in set(SPLITS):
             yield _finding("release.split-leakage", subject, f"has no known split ({row['split']}).", "Run curation.")
         parent = row["parent_image_id"]
-        if parent is not None and split_of.get(parent) != row["split"]:
+        # A photograph with covered regions has a parent too, but that one is in no release: it stands in its place.
+        if parent is not None and row["origin"] == Origin.AUGMENTED and split_of.get(parent) != row["split"]:
             yield _finding(
                 "release.split-leakage",
                 subject,
