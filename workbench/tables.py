@@ -7,6 +7,7 @@ others, because it is the page to look a column up on.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -277,8 +278,35 @@ DUPLICATES = pa.schema(
     [
         _field("image_id", _TEXT, "one image"),
         _field("other_image_id", _TEXT, "the other, greater in order"),
-        _field("kind", _TEXT, "exact or near"),
-        _field("distance_bits", _INT, "Hamming distance of the perceptual hashes; 0 if exact"),
+        _field(
+            "kind", _TEXT, "exact, near (by perceptual hash) or overlap (a crop or a shifted view, by fitting points)"
+        ),
+        _field(
+            "distance_bits",
+            _INT,
+            "Hamming distance of the perceptual hashes; 0 if exact, null if overlap",
+            nullable=True,
+        ),
+        _field("points", _INT, "corner points that fit one turn, scale and shift; null unless overlap", nullable=True),
+    ]
+)
+
+#: A row a thing worth a curator's look (data/04_curation/hints.parquet); it excludes nothing.
+HINTS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("kind", _TEXT, "outlier (unlike all others) or label (its look-alikes have another category)"),
+        _field("instance_id", _TEXT, "the object, if kind is label", nullable=True),
+        _field("score", _REAL, "outlier: robust deviations above the median; label: share of look-alikes, in [0, 1]"),
+        _field("detail", _TEXT, "one sentence"),
+    ]
+)
+
+#: A row a photograph in a split (data/04_curation/folds.parquet): leave one partner out by leaving out one fold.
+FOLDS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("fold", _TEXT, "the partner its whole group comes from; null if the group is of several", nullable=True),
     ]
 )
 
@@ -290,7 +318,12 @@ QUALITY = pa.schema(
         _field("brightness_frac", _REAL, "mean grey level, 0 black to 1 white"),
         _field("dark_frac", _REAL, "share of nearly black pixels, in [0, 1]"),
         _field("bright_frac", _REAL, "share of nearly white pixels, in [0, 1]"),
-        _field("flags", pa.list_(_TEXT), "what is noticed: blurred, dark, glaring, small; a hint, excludes nothing"),
+        _field("detail_frac", _REAL, "share of blocks of 16 x 16 pixels that hold detail, in [0, 1]"),
+        _field(
+            "flags",
+            pa.list_(_TEXT),
+            "what is noticed: blurred, dark, glaring, bare, small, elongated; a hint, excludes nothing",
+        ),
     ]
 )
 
@@ -323,21 +356,33 @@ def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]
         If a value does not fit its column, or a null stands where none may.
 
     """
+    table = _table(path.name, schema, rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    pq.write_table(table, part, compression="zstd", use_dictionary=True)
+    os.replace(part, path)
+
+
+def table_bytes(schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return the bytes that `write_table` writes."""
+    buffer = io.BytesIO()
+    pq.write_table(_table("a table", schema, rows), buffer, compression="zstd", use_dictionary=True)
+    return buffer.getvalue()
+
+
+def _table(name: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     listed = list(rows)
     known = set(schema.names)
     for row in listed:
-        if stray := set(row) - known:
-            msg = f"{path.name} has no column {', '.join(sorted(stray))}"
+        if not row.keys() <= known:
+            msg = f"{name} has no column {', '.join(sorted(set(row) - known))}"
             raise ValueError(msg)
     arrays = [pa.array([row.get(field.name) for row in listed], type=field.type) for field in schema]
     for field, array in zip(schema, arrays, strict=True):
         if not field.nullable and array.null_count:
-            msg = f"{path.name}: column {field.name} holds a null"
+            msg = f"{name}: column {field.name} holds a null"
             raise ValueError(msg)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), part, compression="zstd", use_dictionary=True)
-    os.replace(part, path)
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
