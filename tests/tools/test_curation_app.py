@@ -98,6 +98,8 @@ def page(app_url: str) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
         page = browser.new_page(viewport={"width": 1500, "height": 950})
+        advert = page.get_by_text("Dismiss", exact=True)  # of FiftyOne's makers, over everything, whenever it likes
+        page.add_locator_handler(advert, lambda found: found.click())
         page.goto(f"{app_url}/datasets/workbench")
         page.locator("[data-cy=looker]").first.wait_for(timeout=60_000)
         yield page
