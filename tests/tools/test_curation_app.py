@@ -98,6 +98,8 @@ def page(app_url: str) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
         page = browser.new_page(viewport={"width": 1500, "height": 950})
+        advert = page.get_by_text("Dismiss", exact=True)  # of FiftyOne's makers, over everything, whenever it likes
+        page.add_locator_handler(advert, lambda found: found.click())
         page.goto(f"{app_url}/datasets/workbench")
         page.locator("[data-cy=looker]").first.wait_for(timeout=60_000)
         yield page
@@ -139,6 +141,8 @@ def test_a_curator_excludes_photographs_in_a_browser_and_the_stage_leaves_them_o
     left_out = {row["image_id"]: row["excluded"] for row in _curate(curated) if row["excluded"]}
     assert left_out == dict.fromkeys(decision.image_ids, "excluded by ada: out of focus")
     assert workbench("curation", "app", "--workspace", curated.root)["data"]["samples"] == 6
-    page.goto(f"{page.url.split('?')[0]}?view=excluded")
-    page.locator("[data-cy=entry-counts]", has_text="2").wait_for(timeout=60_000)
-    _picture(page, "view-excluded")
+    import fiftyone as fo
+
+    shown = fo.load_dataset("workbench").load_saved_view("excluded")
+    assert set(shown.values("image_id")) == set(decision.image_ids)
+    assert shown.first().decisions == ["exclude by ada: out of focus"]

@@ -170,7 +170,7 @@ def similar(
         if rows[place]["image_id"] != own
     ][:count]
     return Report(
-        summary=f"{len(listed)} of {len(rows)} photographs look most like {Path(what).name}; 1 is the same picture.",
+        summary=f"{len(listed)} of {len(rows)} photographs look most like {Path(what).name}; a likeness of 1 would be the same picture.",
         data={"of": own or str(what), "images": [{**row} for row in listed]},
         rows=listed,
         next_command="workbench curation app",

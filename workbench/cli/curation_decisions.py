@@ -77,8 +77,8 @@ def decisions(*, workspace: Workspace) -> Report:
     stands = held.standing(listed)
     waiting = sum(why.startswith("sent back") for why in stands.excluded.values())
     return Report(
-        summary=f"{len(listed)} decisions: {len(stands.excluded) - waiting} photographs left out, "
-        f"{waiting} sent back to labelling, {len(stands.together)} joined to another.",
+        summary=f"Decisions: {len(listed)}. Photographs left out by them: {len(stands.excluded) - waiting}, "
+        f"sent back to labelling: {waiting}, joined to another: {len(stands.together)}.",
         data={"decisions": len(listed), "excluded": len(stands.excluded) - waiting, "sent_back": waiting},
         rows=[
             {
