@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -59,10 +60,14 @@ def repro(root: Path, stages: Sequence[str]) -> None:
         What the failing stage itself found, or ``dvc.failed``.
 
     """
+    _repro(root, stages)
+
+
+def _repro(root: Path, arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         failure = Path(folder) / "failure.json"
         process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro", *stages],
+            [sys.executable, "-m", "dvc", "repro", *arguments],
             cwd=root,
             env=_environment() | {FAILURE_VARIABLE: str(failure)},
             stdout=subprocess.PIPE,
@@ -73,7 +78,7 @@ def repro(root: Path, stages: Sequence[str]) -> None:
         if process.returncode:
             if failure.is_file():
                 raise _error_of(json.loads(failure.read_text(encoding="utf-8")))
-            raise _dvc_error(["repro", *stages], output + (errors or ""))
+            raise _dvc_error(["repro", *arguments], output + (errors or ""))
 
 
 def fetch(root: Path, rev: str, path: str, destination: Path) -> None:
@@ -88,14 +93,82 @@ def fetch(root: Path, rev: str, path: str, destination: Path) -> None:
     _run(root, ["get", "--rev", rev, str(root), path, "--out", str(destination)])
 
 
-def push(root: Path, remote: str | None = None) -> None:
-    """Send what the current versions need to a remote."""
-    _run(root, ["push", *(["--remote", remote] if remote else [])])
+def push(root: Path, remote: str | None = None, *, all_tags: bool = False) -> int:
+    """Send what the current versions (or every tagged one) need to a remote; return how many files were sent."""
+    options = [*(["--remote", remote] if remote else []), *(["--all-tags"] if all_tags else [])]
+    found = re.search(r"(\d+) files? pushed", _run(root, ["push", *options]))
+    return int(found[1]) if found else 0
 
 
 def pull(root: Path, remote: str | None = None) -> None:
     """Fetch what the current versions need from a remote, hash it, and put it in place."""
     _run(root, ["pull", *(["--remote", remote] if remote else [])])
+
+
+def add_remote(
+    root: Path, name: str, url: str, *, shared: Mapping[str, str], private: Mapping[str, str], default: bool
+) -> None:
+    """Name a place to push to; what it hands back is always hashed.
+
+    Parameters
+    ----------
+    shared
+        DVC's options of the remote that everybody may know, kept in git.
+    private
+        Those of this machine only, as where a key lies; kept out of git.
+
+    """
+    _run(root, ["remote", "add", "--force", *(["--default"] if default else []), name, url])
+    for key, value in {**shared, "verify": "true"}.items():
+        _run(root, ["remote", "modify", name, key, value])
+    for key, value in private.items():
+        _run(root, ["remote", "modify", "--local", name, key, value])
+
+
+def remotes(root: Path) -> dict[str, str]:
+    """Return the address of each remote by its name."""
+    rows = (line.split("\t") for line in _run(root, ["remote", "list"]).splitlines() if "\t" in line)
+    return {name: url.removesuffix("(default)").strip() for name, url in rows}
+
+
+def clone_inputs(root: Path, rev: str, clone: Path, *, stored: Sequence[str], remote: str | None) -> None:
+    """Clone a workspace at a revision, with what people and custody gave it and the stages taken as they are stored.
+
+    Nothing else comes along: what the other stages made must be made anew. Without a remote the workspace's own cache
+    serves as one.
+
+    Raises
+    ------
+    WorkbenchError
+        ``dvc.failed`` if data is not to be had, ``dvc.git-failed``.
+
+    """
+    _git(root, ["clone", "--quiet", "--no-checkout", str(root), str(clone)])
+    _git(clone, ["checkout", "--quiet", rev])
+    private = root / ".dvc" / "config.local"
+    if private.is_file():
+        (clone / ".dvc" / "config.local").write_bytes(private.read_bytes())
+    if remote is None:
+        cache = _run(root, ["cache", "dir"]).strip()
+        remote = "workspace-cache"
+        _run(clone, ["remote", "add", "--local", "--force", remote, cache])
+        _run(clone, ["remote", "modify", "--local", remote, "verify", "true"])
+    if stored:
+        _run(clone, ["freeze", *stored])
+    tracked = sorted(str(path.relative_to(clone)) for path in clone.glob("data/*.dvc"))
+    _run(clone, ["pull", "--quiet", "--remote", remote, *tracked, *stored])
+
+
+def remake(clone: Path, stage: str) -> None:
+    """Make a stage and all it needs anew, but for frozen stages, whatever is unchanged.
+
+    Raises
+    ------
+    WorkbenchError
+        What the failing stage itself found, or ``dvc.failed``.
+
+    """
+    _repro(clone, ["--force", stage])
 
 
 def leave_failure(error: WorkbenchError) -> bool:

@@ -86,7 +86,7 @@ def sheet(
     workspace: Workspace,
 ) -> Report:
     """Write a contact sheet: photographs and their augmented copies side by side, labels drawn."""
-    from workbench.adapters.albumentations import read_rgb
+    from workbench.adapters.pixels import read_rgb
     from workbench.adapters.plots import LabelledPicture, write_pairs
     from workbench.tables import IMAGES, INSTANCES, read_rows, row_instance
 

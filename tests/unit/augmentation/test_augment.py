@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.adapters.albumentations import AugmentationRecipe, engine, read_rgb, step_problem
+from workbench.adapters.albumentations import AugmentationRecipe, engine, step_problem
 from workbench.adapters.masks import decode_mask
+from workbench.adapters.pixels import read_rgb
 from workbench.adapters.processes import Processes
 from workbench.augmentation.augment import AugmentationOutcome, run_augmentation
 from workbench.augmentation.recipe import parse_recipe
