@@ -118,17 +118,24 @@ def add_remote(
         Those of this machine only, as where a key lies; kept out of git.
 
     """
-    _run(root, ["remote", "add", "--force", *(["--default"] if default else []), name, url])
-    for key, value in {**shared, "verify": "true"}.items():
-        _run(root, ["remote", "modify", name, key, value])
-    for key, value in private.items():
-        _run(root, ["remote", "modify", "--local", name, key, value])
+    from dvc.config import Config
+
+    config = Config(str(root / ".dvc"), validate=True)
+    with config.edit("repo") as known:
+        known["remote"][name] = {"url": url, **shared, "verify": "true"}
+        if default:
+            known["core"]["remote"] = name
+    if private:
+        with config.edit("local") as known:
+            known["remote"][name] = dict(private)
 
 
 def remotes(root: Path) -> dict[str, str]:
     """Return the address of each remote by its name."""
-    rows = (line.split("\t") for line in _run(root, ["remote", "list"]).splitlines() if "\t" in line)
-    return {name: url.removesuffix("(default)").strip() for name, url in rows}
+    from dvc.config import Config
+
+    found = Config(str(root / ".dvc"))["remote"]
+    return {str(name): str(options["url"]) for name, options in found.items()}
 
 
 def clone_inputs(root: Path, rev: str, clone: Path, *, stored: Sequence[str], remote: str | None) -> None:

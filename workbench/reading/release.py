@@ -14,6 +14,7 @@ from workbench.domain.lineage import sha256_hex
 from workbench.ports import Files
 from workbench.reading.pictures import Pictures
 from workbench.reading.samples import AugmentedSamples, Samples
+from workbench.release.assemble import RECIPE
 from workbench.release.manifest import check_files, read_manifest
 from workbench.release.places import altered, missing, read
 from workbench.release.record import Record
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.adapters.albumentations import AugmentationRecipe
-
-#: The recipe of a release's augmented copies, as augmentation left it.
-RECIPE = "augmentation.json"
 
 
 class OpenRelease:

@@ -30,6 +30,8 @@ from workbench.tables import IMAGES, INSTANCES, LABELLED, read_rows, write_table
 
 #: Version of this stage's code; stands in params.yaml.
 ACTIVITY = "release/1"
+#: How the augmented copies were made, for training loops that make them or more of them.
+RECIPE = "augmentation.json"
 #: Copying waits for the disk most of the time.
 _THREADS = 8
 
@@ -102,6 +104,9 @@ def assemble(
         agreement=read_agreement(layout.adjudication / "agreement.json"),
     )
     _write_formats(part, contents, taxonomy, facts)
+    recipe = layout.augmentation / "recipe.json"
+    if recipe.is_file():
+        shutil.copyfile(recipe, part / RECIPE)
     write_card(part, facts, contents, taxonomy, plots)
     written = (path for path in part.rglob("*") if path.is_file())
     for path in written:

@@ -136,7 +136,7 @@ def _sentence(row: Mapping[str, Any]) -> str:
         "added": f"{new} added",
         "removed": f"{old} removed",
         "reclassed": f"{old} became {new}",
-        "reshaped": f"{new} reshaped (IoU {row['iou']:.2f})",
+        "reshaped": f"{new} reshaped (IoU {row['iou'] or 0:.2f})",
         "restated": f"{new}: facets, text or confidence changed",
     }[str(row["change"])]
     by = [row[f"{name}_new"] or row[f"{name}_old"] for name in ("decided_by", "annotator")]
