@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from workbench.domain.findings import BadUsage, Busy, Finding, Refused, Severity, WorkbenchError, busy, refused
 
@@ -94,10 +95,33 @@ def fetch(root: Path, rev: str, path: str, destination: Path) -> None:
 
 
 def push(root: Path, remote: str | None = None, *, all_tags: bool = False) -> int:
-    """Send what the current versions (or every tagged one) need to a remote; return how many files were sent."""
-    options = [*(["--remote", remote] if remote else []), *(["--all-tags"] if all_tags else [])]
-    found = re.search(r"(\d+) files? pushed", _run(root, ["push", *options]))
-    return int(found[1]) if found else 0
+    """Send what the current version (or every tagged one too) needs to a remote; return how many files were sent."""
+    found = re.search(r"(\d+) files? pushed", _run(root, ["push", *(["--remote", remote] if remote else [])]))
+    sent = int(found[1]) if found else 0
+    return sent + (sum(_push_tag(root, tag, remote) for tag in _git(root, ["tag"]).split()) if all_tags else 0)
+
+
+def _push_tag(root: Path, tag: str, remote: str | None) -> int:
+    """Send what a tagged version needs; `dvc push --all-tags` passes over those made before the remote was named."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root), rev=tag, config=remotes_known_now(root)) as repo:
+            return int(repo.push(remote=remote))
+    except (DvcException, OSError) as error:
+        raise _dvc_error(["push", tag], str(error) or type(error).__name__) from error
+
+
+def remotes_known_now(root: Path) -> dict[str, dict[str, Any]]:
+    """Return the remotes of a workspace on this machine: an old revision does not know those named since, nor keys."""
+    from dvc.config import Config
+
+    if not (root / ".dvc").is_dir():
+        return {"core": {}}
+    known = Config(str(root / ".dvc"))
+    default = {"remote": known["core"]["remote"]} if "remote" in known["core"] else {}
+    return {"core": default, "remote": {name: dict(options) for name, options in known["remote"].items()}}
 
 
 def pull(root: Path, remote: str | None = None) -> None:

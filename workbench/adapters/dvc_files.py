@@ -8,6 +8,7 @@ import weakref
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from workbench.adapters.dvc import remotes_known_now
 from workbench.domain.findings import refused
 
 
@@ -101,7 +102,7 @@ class DvcFiles:
                 # DVC remembers listings between runs; with a memory of its own, what the cache holds now is read.
                 memory = tempfile.mkdtemp(prefix="workbench-dvc-")
                 weakref.finalize(self, shutil.rmtree, memory, ignore_errors=True)
-                config = _remotes_known_now(Path(self.repository))
+                config = remotes_known_now(Path(self.repository))
                 config["core"]["site_cache_dir"] = memory
                 system = DVCFileSystem(self.repository, rev=self.revision, remote=self.remote, config=config)
                 system.exists("dvc.yaml")  # connects: a bad address or revision shows here
@@ -115,14 +116,3 @@ class DvcFiles:
         return refused(
             "dvc.failed", str(self), f"cannot be read ({said}).", "Check the address, the revision and the remote."
         )
-
-
-def _remotes_known_now(root: Path) -> dict[str, dict[str, Any]]:
-    """Return the remotes of a workspace on this machine: an old revision does not know those named since, nor keys."""
-    from dvc.config import Config
-
-    if not (root / ".dvc").is_dir():
-        return {"core": {}}
-    known = Config(str(root / ".dvc"))
-    default = {"remote": known["core"]["remote"]} if "remote" in known["core"] else {}
-    return {"core": default, "remote": {name: dict(options) for name, options in known["remote"].items()}}
