@@ -108,4 +108,7 @@ def sheet(
         return LabelledPicture(image_hwc=read_rgb(layout.data / row["path"]), instances=labels[row["image_id"]])
 
     write_pairs([(picture(parents[row["parent_image_id"]]), picture(row)) for row in copies], out)
-    return Report(summary=f"Wrote {len(copies)} pairs to {out}.", data={"path": str(out), "pairs": len(copies)})
+    return Report(
+        summary=f"Wrote {len(copies)} pairs to {out}: left the photograph, right its copy.",
+        data={"path": str(out), "pairs": len(copies)},
+    )

@@ -33,6 +33,7 @@ PACKAGES = (
     "augmentation",
     "release",
     "adapters",
+    "reading",
     "cli",
 )
 

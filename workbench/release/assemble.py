@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -174,6 +174,7 @@ def _write_formats(part: Path, contents: Contents, taxonomy: Taxonomy, facts: Ma
     write_table(part / "images.parquet", IMAGES, contents.images)
     write_table(part / "instances.parquet", INSTANCES, contents.instances)
     (part / "splits.csv").write_bytes(splits_csv(contents))
+    (part / "classes.csv").write_bytes(classes_csv(contents, taxonomy))
     (part / "classes.txt").write_text("".join(f"{code}\n" for code in taxonomy.codes), encoding="utf-8")
     (part / "summary.json").write_bytes(facts_bytes(facts))
 
@@ -184,6 +185,18 @@ def splits_csv(contents: Contents) -> bytes:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("image_id", "group_id", "split"))
     writer.writerows((row["image_id"], row["group_id"], row["split"]) for row in contents.images)
+    return buffer.getvalue().encode()
+
+
+def classes_csv(contents: Contents, taxonomy: Taxonomy) -> bytes:
+    """Return classes.csv: objects by category, split and origin, which `dvc plots` draws; absent ones are left out."""
+    places = {row["image_id"]: (row["split"], row["origin"]) for row in contents.images}
+    counts = Counter((row["category"], *places[row["image_id"]]) for row in contents.instances)
+    order = {code: number for number, code in enumerate(taxonomy.codes)}
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("category", "split", "origin", "objects"))
+    writer.writerows((*key, counts[key]) for key in sorted(counts, key=lambda key: (order[key[0]], *key[1:])))
     return buffer.getvalue().encode()
 
 
