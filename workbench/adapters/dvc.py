@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from workbench.domain.findings import BadUsage, Busy, Finding, Refused, Severity, WorkbenchError, busy, refused
 
@@ -94,72 +93,15 @@ def fetch(root: Path, rev: str, path: str, destination: Path) -> None:
     _run(root, ["get", "--rev", rev, str(root), path, "--out", str(destination)])
 
 
-def push(root: Path, remote: str | None = None, *, all_tags: bool = False) -> int:
-    """Send what the current version (or every tagged one too) needs to a remote; return how many files were sent."""
+def push(root: Path, remote: str | None = None) -> int:
+    """Send what the current version needs to a remote; return how many files were sent."""
     found = re.search(r"(\d+) files? pushed", _run(root, ["push", *(["--remote", remote] if remote else [])]))
-    sent = int(found[1]) if found else 0
-    return sent + (sum(_push_tag(root, tag, remote) for tag in _git(root, ["tag"]).split()) if all_tags else 0)
-
-
-def _push_tag(root: Path, tag: str, remote: str | None) -> int:
-    """Send what a tagged version needs; `dvc push --all-tags` passes over those made before the remote was named."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        with Repo(str(root), rev=tag, config=remotes_known_now(root)) as repo:
-            return int(repo.push(remote=remote))
-    except (DvcException, OSError) as error:
-        raise _dvc_error(["push", tag], str(error) or type(error).__name__) from error
-
-
-def remotes_known_now(root: Path) -> dict[str, dict[str, Any]]:
-    """Return the remotes of a workspace on this machine: an old revision does not know those named since, nor keys."""
-    from dvc.config import Config
-
-    if not (root / ".dvc").is_dir():
-        return {"core": {}}
-    known = Config(str(root / ".dvc"))
-    default = {"remote": known["core"]["remote"]} if "remote" in known["core"] else {}
-    return {"core": default, "remote": {name: dict(options) for name, options in known["remote"].items()}}
+    return int(found[1]) if found else 0
 
 
 def pull(root: Path, remote: str | None = None) -> None:
     """Fetch what the current versions need from a remote, hash it, and put it in place."""
     _run(root, ["pull", *(["--remote", remote] if remote else [])])
-
-
-def add_remote(
-    root: Path, name: str, url: str, *, shared: Mapping[str, str], private: Mapping[str, str], default: bool
-) -> None:
-    """Name a place to push to; what it hands back is always hashed.
-
-    Parameters
-    ----------
-    shared
-        DVC's options of the remote that everybody may know, kept in git.
-    private
-        Those of this machine only, as where a key lies; kept out of git.
-
-    """
-    from dvc.config import Config
-
-    config = Config(str(root / ".dvc"), validate=True)
-    with config.edit("repo") as known:
-        known["remote"][name] = {"url": url, **shared, "verify": "true"}
-        if default:
-            known["core"]["remote"] = name
-    if private:
-        with config.edit("local") as known:
-            known["remote"][name] = dict(private)
-
-
-def remotes(root: Path) -> dict[str, str]:
-    """Return the address of each remote by its name."""
-    from dvc.config import Config
-
-    found = Config(str(root / ".dvc"))["remote"]
-    return {str(name): str(options["url"]) for name, options in found.items()}
 
 
 def clone_inputs(root: Path, rev: str, clone: Path, *, stored: Sequence[str], remote: str | None) -> None:
@@ -215,6 +157,11 @@ def leave_failure(error: WorkbenchError) -> bool:
 def tag_exists(root: Path, name: str) -> bool:
     """Say whether git has a tag of that name."""
     return bool(_git(root, ["tag", "--list", name]).strip())
+
+
+def tags(root: Path) -> list[str]:
+    """Return git's tags, which is what releases are."""
+    return _git(root, ["tag", "--list"]).split()
 
 
 def commit_and_tag(root: Path, name: str, paths: Sequence[Path], message: str) -> None:

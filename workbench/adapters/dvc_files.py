@@ -8,7 +8,7 @@ import weakref
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from workbench.adapters.dvc import remotes_known_now
+from workbench.adapters.dvc_remotes import remotes_known_now
 from workbench.domain.findings import refused
 
 

@@ -14,6 +14,9 @@ from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.domain.findings import bad_usage
 
+#: The signed list of releases that were withdrawn; a bundle carries it as it was when it was made.
+REVOCATIONS = "revocations.json"
+
 
 def register(_app: typer.Typer) -> None:
     """Add the command of this module to the group `release`."""
@@ -45,7 +48,9 @@ def export(
     files, _ = data_of(workspace, record)
     require_clean(check_files(files))
     release_ledger.enter_export(ledger, record.name, record.manifest_sha256)
-    write_bundle(destination, files, record_path, record, ledger.public_key_pem())
+    revoked = workspace.layout.records / REVOCATIONS
+    beside = {REVOCATIONS: revoked.read_bytes()} if revoked.is_file() else {}
+    write_bundle(destination, files, record_path, record, ledger.public_key_pem(), beside=beside)
     return Report(
         summary=f"Release {name} is in {destination}; {HOWTO} in it says how anyone can verify it.",
         data={"release": name, "path": str(destination)},

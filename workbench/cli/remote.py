@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from workbench.adapters import dvc
+from workbench.adapters import dvc, dvc_remotes
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -53,7 +53,7 @@ def add(
     private = {"keyfile": str(key_file.absolute())} if key_file else {}
     private |= {"profile": profile} if profile else {}
     root = workspace.layout.root
-    dvc.add_remote(root, name, address, shared=shared, private=private, default=default)
+    dvc_remotes.add_remote(root, name, address, shared=shared, private=private, default=default)
     dvc.commit(root, [root / ".dvc" / "config"], f"Remote {name}")
     return Report(
         summary=f"Added {summary}.",
@@ -80,7 +80,7 @@ def _require_usable(name: str, url: str, scheme: str, *, endpoint_url: str | Non
 @command(remote, "list")
 def list_remotes(*, workspace: Workspace) -> Report:
     """List the remotes of this workspace."""
-    rows = [{"name": name, "url": url} for name, url in dvc.remotes(workspace.layout.root).items()]
+    rows = [{"name": name, "url": url} for name, url in dvc_remotes.remotes(workspace.layout.root).items()]
     return Report(
         summary=f"{len(rows)} remotes.",
         data={"remotes": rows},
@@ -102,7 +102,8 @@ def push(
     _require_remote(root, name)
     if dry_run:
         return Report(summary=f"Would push to {name or 'the default remote'}.", data={"remote": name, "dry_run": True})
-    sent = dvc.push(root, name, all_tags=all_releases)
+    sent = dvc.push(root, name)
+    sent += dvc_remotes.push_revisions(root, dvc.tags(root), name) if all_releases else 0
     return Report(
         summary=f"Pushed {sent} files to {name or 'the default remote'}."
         if sent
@@ -129,7 +130,7 @@ def pull(name: NameArgument = None, *, workspace: Workspace, dry_run: DryRunOpti
 
 
 def _require_remote(root: Path, name: str | None) -> None:
-    known = dvc.remotes(root)
+    known = dvc_remotes.remotes(root)
     if not known or (name is not None and name not in known):
         raise refused(
             "dvc.no-remote",
