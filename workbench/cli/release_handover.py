@@ -14,9 +14,6 @@ from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.domain.findings import bad_usage
 
-#: The signed list of releases that were withdrawn; a bundle carries it as it was when it was made.
-REVOCATIONS = "revocations.json"
-
 
 def register(_app: typer.Typer) -> None:
     """Add the command of this module to the group `release`."""
@@ -34,7 +31,7 @@ def export(
 ) -> Report:
     """Write a bundle (BagIt) that verifies without this workspace, and enter the hand-over in the ledger."""
     from workbench.custody.ledger import Ledger
-    from workbench.release.bundle import HOWTO, write_bundle
+    from workbench.release.bundle import HOWTO, REVOCATIONS, write_bundle
     from workbench.release.manifest import check_files
     from workbench.release.record import RECORD
 

@@ -20,6 +20,8 @@ from workbench.release.places import FolderFiles, ZipFiles, damaged, read
 from workbench.release.record import RECORD, Record
 
 DATA, KEY, SIGNED, SIGNATURE, HOWTO = "data", "public_key.pem", "record.signed", "record.sig", "HOWTO-VERIFY.txt"
+#: The list of superseded releases: signed by itself, and to be replaced by a newer one, so no manifest lists it.
+REVOCATIONS = "revocations.json"
 #: BagIt's manifests of the payload and of the other files.
 PAYLOAD, TAGS = "manifest-sha256.txt", "tagmanifest-sha256.txt"
 
@@ -76,7 +78,7 @@ def write_bundle(
     data
         The release's files, whose manifest the caller has checked.
     beside
-        Further files to lie beside the record, as the list of revocations.
+        Further files to lie beside the record, as the list of superseded releases.
 
     Raises
     ------
@@ -122,7 +124,8 @@ def _small_files(
         "bag-info.txt": f"External-Identifier: {record.name}\nBag-Software-Agent: evidence-workbench\n".encode(),
         PAYLOAD: _payload_manifest(files),
     }
-    return small | {TAGS: _tag_manifest({name: sha256_hex(content) for name, content in small.items()})}
+    listed = {name: sha256_hex(content) for name, content in small.items() if name != REVOCATIONS}
+    return small | {TAGS: _tag_manifest(listed)}
 
 
 def _payload_manifest(files: Files) -> bytes:
@@ -179,7 +182,8 @@ def check_bundle(whole: FolderFiles | ZipFiles, record: Record) -> Iterator[Find
         expected[PAYLOAD] = _payload_manifest(bundle_data(whole))
     except WorkbenchError as error:
         yield from error.findings
-    digests = {name: sha256_hex(expected.get(name, content)) for name, content in found.items() if name != TAGS}
+    listed = {name: content for name, content in found.items() if name not in {TAGS, REVOCATIONS}}
+    digests = {name: sha256_hex(expected.get(name, content)) for name, content in listed.items()}
     expected[TAGS] = _tag_manifest(digests)
     for name in sorted(expected):
         if found.get(name) != expected[name]:

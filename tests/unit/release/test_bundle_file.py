@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 from workbench.cli.main import app
 from workbench.layout import Layout
 from workbench.release import container
-from workbench.release.bundle import write_bundle
+from workbench.release.bundle import check_bundle, write_bundle
+from workbench.release.places import FolderFiles
 from workbench.release.record import read_record
 
 Run = Callable[..., dict[str, Any]]
@@ -136,3 +137,15 @@ def test_members_and_places_beyond_32_bits_are_written_as_other_programs_read_th
     fixed = data.replace((1000).to_bytes(4, "little"), b"\xff\xff\xff\xff")
     with zipfile.ZipFile(io.BytesIO(fixed)) as archive:
         assert [archive.read(name) for name in "abc"] == [b"y" * 700] * 3
+
+
+def test_a_newer_list_of_superseded_releases_may_be_laid_beside_a_bundle(
+    bundle: Path, assembled: Layout, tmp_path: Path
+) -> None:
+    key = bundle / "public_key.pem"
+    record = read_record(bundle / "record.json")
+    old = {"revocations.json": b"old list"}
+    write_bundle(tmp_path / "v1", assembled.release, bundle / "record.json", record, key.read_text(), beside=old)
+    assert b"revocations" not in (tmp_path / "v1" / "tagmanifest-sha256.txt").read_bytes()
+    (tmp_path / "v1" / "revocations.json").write_bytes(b"newer list")
+    assert list(check_bundle(FolderFiles(tmp_path / "v1"), record)) == []
