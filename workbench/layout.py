@@ -43,6 +43,16 @@ class Layout:
         return self.data / "01_intake"
 
     @property
+    def decisions(self) -> Path:
+        """People's decisions about admitted photographs: which regions are to be covered."""
+        return self.data / "01_decisions"
+
+    @property
+    def redaction(self) -> Path:
+        """Where faces were found."""
+        return self.data / "01_redaction"
+
+    @property
     def labelling(self) -> Path:
         """Frozen snapshots of annotations: one folder a project."""
         return self.data / "02_labelling"

@@ -113,12 +113,13 @@ class MeshReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabellerTask:
-    """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id)."""
+    """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown."""
 
     task_id: int
     sha256: str
     predictions: int
     answers: int
+    image: str = ""
 
 
 class Labeller(Protocol):
@@ -146,6 +147,10 @@ class Labeller(Protocol):
 
     def import_tasks(self, project_id: int, tasks: Sequence[Mapping[str, Any]]) -> int:
         """Add tasks (``data`` and perhaps ``predictions``); return how many were added."""
+        ...
+
+    def update_task(self, task_id: int, data: Mapping[str, Any]) -> None:
+        """Put other ``data`` into a task; its answers stay."""
         ...
 
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:

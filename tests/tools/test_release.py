@@ -24,7 +24,7 @@ _PIPELINE = """stages:
     params: [release]
     outs: [data/07_release]
 """
-_PARAMS = "release: {activity: release/1, title: Drawn sample, purpose: tests}\n"
+_PARAMS = "release: {activity: release/2, title: Drawn sample, purpose: tests}\n"
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ _PARAMS = """augmentation:
   recipe:
     - {name: RandomSizedBBoxSafeCrop, height: 200, width: 200, erosion_rate: 0.0, p: 0.7}
     - {name: HorizontalFlip, p: 0.5}
-release: {activity: release/1, title: Drawn sample, purpose: research}
+release: {activity: release/2, title: Drawn sample, purpose: tests}
 """
 
 
@@ -68,7 +68,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, workbench: Run) -> Layou
     (layout.root / ".gitignore").write_text("/custody/\n/.workbench/\n")
     dvc.git_init(layout.root)
     dvc.init(layout.root)
-    dvc.add(layout.root, [layout.intake, layout.adjudication, layout.curation, layout.synthesis])
+    inputs = (layout.deliveries, layout.intake, layout.adjudication, layout.curation, layout.synthesis)
+    dvc.add(layout.root, [folder for folder in inputs if folder.is_dir()])
     first = [layout.root / name for name in (".gitignore", ".dvc/config", ".dvc/.gitignore")]
     dvc.commit(layout.root, first, "Start")
     workbench("release", "build", "v1", "--workspace", layout.root)

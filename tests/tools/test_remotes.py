@@ -24,7 +24,7 @@ from workbench.domain.findings import Refused
 pytestmark = pytest.mark.tools
 
 Run = Callable[..., dict[str, Any]]
-_PARAMS = "release: {activity: release/1, title: Drawn sample, purpose: tests}\n"
+_PARAMS = "release: {activity: release/2, title: Drawn sample, purpose: tests}\n"
 _SSH_SERVER = """
 import asyncio, sys, asyncssh
 port, keys = int(sys.argv[1]), sys.argv[2]

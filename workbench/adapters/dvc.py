@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from workbench.domain.findings import BadUsage, Busy, Finding, Refused, Severity, WorkbenchError, busy, refused
@@ -49,10 +49,10 @@ def add(root: Path, paths: Sequence[Path]) -> None:
     _run(root, ["add", *(str(path.relative_to(root)) for path in paths)])
 
 
-def repro(root: Path, stages: Sequence[str]) -> None:
+def repro(root: Path, stages: Sequence[str], *, alone: bool = False) -> None:
     """Bring stages up to date, with what they need; a stage whose inputs and parameters are unchanged is skipped.
 
-    Progress and notes of the stages go to stderr.
+    With ``alone``, what they need is taken as it is. Progress and notes of the stages go to stderr.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def repro(root: Path, stages: Sequence[str]) -> None:
         What the failing stage itself found, or ``dvc.failed``.
 
     """
-    _repro(root, stages)
+    _repro(root, [*(["--single-item"] if alone else []), *stages])
 
 
 def _repro(root: Path, arguments: Sequence[str]) -> None:
@@ -142,6 +142,21 @@ def remake(clone: Path, stage: str) -> None:
 
     """
     _repro(clone, ["--force", stage])
+
+
+def forget(root: Path, md5s: Iterable[str]) -> None:
+    """Remove contents from this workspace's cache, so that no earlier version brings them back."""
+    cache = Path(_run(root, ["cache", "dir"]).strip()) / "files" / "md5"
+    for md5 in md5s:
+        path = cache / md5[:2] / md5[2:]
+        if path.is_file():
+            path.parent.chmod(0o755)
+            path.unlink()
+
+
+def remotes(root: Path) -> list[str]:
+    """Return the names of the remotes that are configured."""
+    return [line.split()[0] for line in _run(root, ["remote", "list"]).splitlines() if line.strip()]
 
 
 def leave_failure(error: WorkbenchError) -> bool:

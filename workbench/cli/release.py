@@ -10,7 +10,7 @@ import typer
 
 from workbench import __version__
 from workbench.adapters import dvc
-from workbench.cli import release_ledger
+from workbench.cli import release_formats, release_gate, release_ledger
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -28,25 +28,29 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(release, name="release")
+    release_gate.register(release)
 
 
 @command(release, "assemble")
 def assemble_release(*, workspace: Workspace) -> Report:
     """Write data/07_release from the stages' tables (what DVC runs; `release build` does all of it)."""
-    from workbench.adapters.plots import bars_svg, histogram_svg
     from workbench.release.assemble import assemble
-    from workbench.release.card import Plots
 
     made = assemble(
         workspace.layout,
         workspace.section("release"),
         workspace.taxonomy,
-        plots=Plots(bars=bars_svg, histogram=histogram_svg),
+        draw=release_formats.real_draw(),
         track=workspace.track,
     )
     return Report(
         summary=f"Assembled {made.facts['images']} images with {made.facts['instances']} labelled objects.",
-        data={"manifest_sha256": made.manifest_sha256, "files": made.files, "facts": made.facts},
+        data={
+            "manifest_sha256": made.manifest_sha256,
+            "files": made.files,
+            "written": made.written,
+            "facts": made.facts,
+        },
         next_command="workbench release build NAME",
     )
 
@@ -59,6 +63,7 @@ def build(
     dry_run: DryRunOption = False,
 ) -> Report:
     """Bring every stage up to date, assemble, sign, and name the release: once and for good."""
+    from workbench.release.increment import known_digests
     from workbench.release.manifest import check_files, manifest_digest
     from workbench.release.record import RECORD, require_name
 
@@ -76,7 +81,8 @@ def build(
         )
     with workspace.exclusive("release"):
         dvc.repro(layout.root, ["release"])
-        require_clean(check_files(layout.release))
+        require_clean(check_files(layout.release, known=known_digests(layout.release, layout.state / "release")))
+        release_gate.require_day_holds(workspace)
         digest = manifest_digest(layout.release)
         _require_new(workspace, name, digest)
         _write_record(workspace, name, digest)
@@ -162,7 +168,7 @@ def verify(
         return _verify_elsewhere(Path(subject), key)
     space = need(workspace)
     record = record_of(space, subject)
-    public_pem = _key_text(key) or release_ledger.public_key(space.layout.custody)
+    public_pem = _key_text(key) or release_ledger.public_key(space.layout.custody, record)
     if public_pem is None:  # a clone of the workspace has the records, not the custody folder
         public_pem = (space.layout.records / record.name / "public_key.pem").read_text(encoding="utf-8")
     files, notes = data_of(space, record)

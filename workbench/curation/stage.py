@@ -81,6 +81,7 @@ def plan_curation(
     rows: dict[str, Mapping[str, Any]] = {}
     for row in read_all_rows(sorted(layout.intake.glob("*/images.parquet")), IMAGES):
         rows.setdefault(row["image_id"], row)
+    frozen = _with_stand_ins(frozen, rows.values())
     contents = {image_id: row["file_sha256"] for image_id, row in rows.items()}
     exact = exact_pairs(contents)
     files = [(row["file_sha256"], layout.data / row["path"]) for row in rows.values()]
@@ -104,6 +105,12 @@ def plan_curation(
         findings=tuple(findings),
         labelled=frozenset(_labelled(layout)),
     )
+
+
+def _with_stand_ins(frozen: Mapping[str, Split], rows: Iterable[Mapping[str, Any]]) -> dict[str, Split]:
+    """Return the frozen splits, with that of a photograph for the image that stands for it since regions were covered."""
+    parents = {row["image_id"]: row["parent_image_id"] for row in rows if row["parent_image_id"] in frozen}
+    return {**{image_id: frozen[parent] for image_id, parent in parents.items()}, **frozen}
 
 
 def _placed_row(row: Mapping[str, Any], place: Placed) -> dict[str, Any]:

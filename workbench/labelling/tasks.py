@@ -22,6 +22,9 @@ class TaskPlan:
         Tasks to import, by image_id.
     predictions
         Pre-annotations for tasks that are there and have none: task id, model version, results.
+    moved
+        Tasks that show a file which is another by now: task id and new data. So a photograph in which regions were
+        covered since shows what stands for it, and keeps its answers.
     kept
         How many photographs have their task already.
     media
@@ -33,6 +36,7 @@ class TaskPlan:
     predictions: tuple[Mapping[str, Any], ...]
     kept: int
     media: tuple[str, ...]
+    moved: tuple[Mapping[str, Any], ...] = ()
 
 
 def plan_tasks(
@@ -65,7 +69,7 @@ def plan_tasks(
     ready = predictions or {}
     known = {task.sha256: task for task in existing}
     rows = {row["image_id"]: row for row in images if not row["excluded"]}
-    new, late, media = [], [], set()
+    new, late, moved, media = [], [], [], set()
     for image_id, row in sorted(rows.items()):
         place = _served(data / row["path"], media_root)
         media.add(place.parts[0])
@@ -73,9 +77,18 @@ def plan_tasks(
         if task is None:
             shown = [dict(ready[image_id])] if image_id in ready else []
             new.append({"data": task_data(row, place), **({"predictions": shown} if shown else {})})
-        elif image_id in ready and not task.predictions:
+            continue
+        if image_id in ready and not task.predictions:
             late.append({"task": task.task_id, **ready[image_id]})
-    return TaskPlan(new=tuple(new), predictions=tuple(late), kept=len(rows) - len(new), media=tuple(sorted(media)))
+        if task.image != (data_now := task_data(row, place))["image"]:
+            moved.append({"task": task.task_id, "data": data_now})
+    return TaskPlan(
+        new=tuple(new),
+        predictions=tuple(late),
+        kept=len(rows) - len(new),
+        media=tuple(sorted(media)),
+        moved=tuple(moved),
+    )
 
 
 def task_data(row: Mapping[str, Any], place: PurePosixPath) -> dict[str, str]:

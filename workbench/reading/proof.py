@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.custody.keys import read_checkpoint
-from workbench.custody.merkle import leaf_hash, proves_inclusion
+from workbench.custody.ledger import InclusionProof
 from workbench.release.manifest import NAME as MANIFEST
 
 
@@ -25,12 +25,6 @@ def ledger_problem(statement: Mapping[str, Any], public_pem: str) -> str | None:
     checkpoint = read_checkpoint(part["checkpoint"], public_pem)
     if checkpoint is None:
         return "rests on a checkpoint that this key did not sign"
-    proof = part["proof"]
-    sound = proof["size"] == checkpoint.size and proves_inclusion(
-        leaf=leaf_hash(body),
-        index=proof["index"],
-        size=proof["size"],
-        path=[bytes.fromhex(node) for node in proof["path"]],
-        root=checkpoint.root,
-    )
+    proof = InclusionProof.from_json(part["proof"])
+    sound = proof.size == checkpoint.size and proof.leads_to(checkpoint.root, body)
     return None if sound else "does not lead to the signed root"
