@@ -18,6 +18,8 @@ BENCHMARKS = (
     "ledger",
     "intake",
     "labelling_push",
+    "duplicates",
+    "curation_app",
     "render",
     "augmentation",
     "release",

@@ -43,7 +43,7 @@ class Layout:
         return self.data / "01_intake"
 
     @property
-    def decisions(self) -> Path:
+    def redaction_decisions(self) -> Path:
         """People's decisions about admitted photographs: which regions are to be covered."""
         return self.data / "01_decisions"
 
@@ -66,6 +66,11 @@ class Layout:
     def curation(self) -> Path:
         """Duplicates, groups and splits."""
         return self.data / "04_curation"
+
+    @property
+    def curation_decisions(self) -> Path:
+        """What curators decided, append-only; an input of curation."""
+        return self.data / "04_decisions"
 
     @property
     def synthesis(self) -> Path:

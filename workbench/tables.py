@@ -278,8 +278,35 @@ DUPLICATES = pa.schema(
     [
         _field("image_id", _TEXT, "one image"),
         _field("other_image_id", _TEXT, "the other, greater in order"),
-        _field("kind", _TEXT, "exact or near"),
-        _field("distance_bits", _INT, "Hamming distance of the perceptual hashes; 0 if exact"),
+        _field(
+            "kind", _TEXT, "exact, near (by perceptual hash) or overlap (a crop or a shifted view, by fitting points)"
+        ),
+        _field(
+            "distance_bits",
+            _INT,
+            "Hamming distance of the perceptual hashes; 0 if exact, null if overlap",
+            nullable=True,
+        ),
+        _field("points", _INT, "corner points that fit one turn, scale and shift; null unless overlap", nullable=True),
+    ]
+)
+
+#: A row a thing worth a curator's look (data/04_curation/hints.parquet); it excludes nothing.
+HINTS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("kind", _TEXT, "outlier (unlike all others) or label (its look-alikes have another category)"),
+        _field("instance_id", _TEXT, "the object, if kind is label", nullable=True),
+        _field("score", _REAL, "outlier: robust deviations above the median; label: share of look-alikes, in [0, 1]"),
+        _field("detail", _TEXT, "one sentence"),
+    ]
+)
+
+#: A row a photograph in a split (data/04_curation/folds.parquet): leave one partner out by leaving out one fold.
+FOLDS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("fold", _TEXT, "the partner its whole group comes from; null if the group is of several", nullable=True),
     ]
 )
 
@@ -291,7 +318,12 @@ QUALITY = pa.schema(
         _field("brightness_frac", _REAL, "mean grey level, 0 black to 1 white"),
         _field("dark_frac", _REAL, "share of nearly black pixels, in [0, 1]"),
         _field("bright_frac", _REAL, "share of nearly white pixels, in [0, 1]"),
-        _field("flags", pa.list_(_TEXT), "what is noticed: blurred, dark, glaring, small; a hint, excludes nothing"),
+        _field("detail_frac", _REAL, "share of blocks of 16 x 16 pixels that hold detail, in [0, 1]"),
+        _field(
+            "flags",
+            pa.list_(_TEXT),
+            "what is noticed: blurred, dark, glaring, bare, small, elongated; a hint, excludes nothing",
+        ),
     ]
 )
 

@@ -176,8 +176,14 @@ def test_a_derived_image_leads_to_its_original(
     row = next(row for row in rows if row["image_id"] == image_id)
     child = row | {"image_id": "c" * 64, "file_sha256": "c" * 64, "origin": "augmented", "parent_image_id": image_id}
     grandchild = child | {"image_id": "d" * 64, "file_sha256": "d" * 64, "parent_image_id": "c" * 64}
-    write_table(root / "data" / "06_augmentation" / "images.parquet", IMAGES, [child, grandchild])
-    for number, image in enumerate(("c" * 64, "dddddddddd", row["file_sha256"][:16])):
+    frame = child | {
+        "image_id": "e" * 64,
+        "file_sha256": "e" * 64,
+        "parent_image_id": None,
+        "source_image_id": image_id,
+    }
+    write_table(root / "data" / "06_augmentation" / "images.parquet", IMAGES, [child, grandchild, frame])
+    for number, image in enumerate(("c" * 64, "dddddddddd", "eeeeeeeeee", row["file_sha256"][:16])):
         out = tmp_path / f"{number}.jpg"
         answer = workbench("view-original", image, "--reason", "a look", "--out", out, "--workspace", root)
         assert answer["data"]["image_id"] == image_id

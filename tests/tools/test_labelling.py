@@ -99,6 +99,19 @@ def test_two_people_s_answers_come_back_exactly(campaign: Path, server: LabelStu
         assert (point["x_px"], point["y_px"]) == pytest.approx((300.5, 7.25), abs=1e-4)
 
 
+def test_a_task_that_shows_another_file_by_now_keeps_its_name_and_its_answers(
+    campaign: Path, server: LabelStudioServer
+) -> None:
+    _, project_id = _project(server, campaign)
+    before = min(server.tasks(project_id), key=lambda task: task.task_id)
+    known = {"sha256": before.sha256, "contribution": "", "partner": ""}
+    server.update_task(before.task_id, known | {"image": "/data/local-files/?d=elsewhere.jpg"})
+    moved = min(server.tasks(project_id), key=lambda task: task.task_id)
+    assert (moved.sha256, moved.answers, moved.image[-13:]) == (before.sha256, before.answers, "elsewhere.jpg")
+    server.update_task(before.task_id, known | {"image": before.image})
+    assert min(server.tasks(project_id), key=lambda task: task.task_id) == before
+
+
 def test_an_answer_edited_into_an_unknown_label_stays_out_and_is_named(
     campaign: Path, server: LabelStudioServer, workbench: Run
 ) -> None:

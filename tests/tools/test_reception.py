@@ -91,12 +91,18 @@ def test_cameras_orientations_come_out_as_their_upright_sibling(shared_data: Pat
         assert np.abs(picture - shown[1]).mean() < 4
 
 
-@pytest.fixture
-def root(workbench: Run, tmp_path: Path) -> Path:
-    folder = tmp_path / "workspace"
+@pytest.fixture(scope="module")
+def fresh(workbench: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fresh") / "workspace"
     workbench("init", folder)
     workbench("partner", "add", "lab", "--name", "Lab", "--licence", "CC0-1.0", "--workspace", folder)
     return folder
+
+
+@pytest.fixture
+def root(fresh: Path, tmp_path: Path) -> Path:
+    """Return a workspace with one partner; a copy, since making one takes git and DVC some seconds."""
+    return shutil.copytree(fresh, tmp_path / "workspace", symlinks=True)
 
 
 def _delivery(folder: Path, **files: bytes) -> Path:

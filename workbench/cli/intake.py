@@ -65,7 +65,7 @@ def bring_up_to_date(workspace: Workspace) -> list[Finding]:
     """Have DVC run intake and the search for faces, and enter each verdict in the ledger; return what is to be told."""
     layout = workspace.layout
     if ensure_decisions(layout):
-        dvc.add(layout.root, [layout.decisions])
+        dvc.add(layout.root, [layout.redaction_decisions])
     dvc.repro(layout.root, ["intake", "redaction"])
     findings = forget_uncovered(workspace)
     image_rows, held = _tables(workspace)

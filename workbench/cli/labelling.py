@@ -19,6 +19,7 @@ from workbench.cli.redaction_covering import forget_uncovered
 from workbench.cli.redaction_state import open_for_labelling
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
+from workbench.curation.decisions import read_decisions, standing
 from workbench.domain.annotation import Annotation
 from workbench.domain.findings import Finding, WorkbenchError, refused
 from workbench.labelling import foreign, importing, predictions, pseudonyms, snapshot
@@ -74,7 +75,10 @@ def push(
     overlap: Annotated[int, typer.Option("--overlap", min=1, help="How many people answer each photograph.")] = 2,
     dry_run: DryRunOption = False,
 ) -> Report:
-    """Give every admitted photograph one task in Label Studio; repeating it adds only what is missing."""
+    """Give every admitted photograph one task in Label Studio; repeating it adds only what is missing.
+
+    A photograph that a curator sent back (`curation decide relabel`) gets one more.
+    """
     config = read_label_config(workspace.layout.label_configs / project, workspace.taxonomy, language=language)
     told = [] if dry_run else forget_uncovered(workspace)
     admissible = admitted(workspace)
@@ -85,7 +89,12 @@ def push(
         project_id = server.find_project(config.title)
         existing = server.tasks(project_id) if project_id is not None else []
         plan = plan_tasks(
-            images.values(), existing, data=workspace.layout.data, media_root=media_root, predictions=shown
+            images.values(),
+            existing,
+            data=workspace.layout.data,
+            media_root=media_root,
+            predictions=shown,
+            sent_back=standing(read_decisions(workspace.layout.curation_decisions)).sent_back,
         )
         if not dry_run:
             project_id = _apply(server, plan, config, media_root, overlap=overlap)

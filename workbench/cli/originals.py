@@ -208,9 +208,13 @@ def _parents(layout: Layout) -> dict[str, str | None]:
     parents: dict[str, str | None] = {}
     for path in sorted(layout.data.glob("0[1-6]_*/**/images.parquet")):
         for row in tables.read_rows(path, tables.IMAGES):
-            parents[row["image_id"]] = row["parent_image_id"] or parents.get(row["image_id"])
+            parent = row["parent_image_id"] or row["source_image_id"]  # a frame's original is its film
+            parents[row["image_id"]] = parent or parents.get(row["image_id"])
             if row["file_sha256"] != row["image_id"]:
                 parents.setdefault(row["file_sha256"], row["image_id"])
+    for path in sorted(layout.intake.glob("*/redactions.parquet")):
+        for row in tables.read_rows(path, tables.REDACTIONS):
+            parents[row["image_id"]] = row["parent_image_id"]
     return parents
 
 

@@ -123,7 +123,7 @@ def all_decisions(workspace: Workspace) -> dict[str, Decision]:
 def append(workspace: Workspace, decisions: Sequence[Decision]) -> None:
     """Add decisions to the table, and have DVC track it as it is now."""
     append_decisions(workspace.layout, decisions)
-    dvc.add(workspace.layout.root, [workspace.layout.decisions])
+    dvc.add(workspace.layout.root, [workspace.layout.redaction_decisions])
 
 
 def to_be_covered(workspace: Workspace) -> list[dict[str, Any]]:

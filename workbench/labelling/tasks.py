@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -46,8 +47,9 @@ def plan_tasks(
     data: Path,
     media_root: Path,
     predictions: Mapping[str, Mapping[str, Any]] | None = None,
+    sent_back: Mapping[str, int] | None = None,
 ) -> TaskPlan:
-    """Return the plan that gives each photograph exactly one task.
+    """Return the plan that gives each photograph exactly one task, and one more each time it was sent back.
 
     Parameters
     ----------
@@ -59,6 +61,9 @@ def plan_tasks(
         The folder that image paths are relative to, and the one the server serves from.
     predictions
         For an image_id its pre-annotation: ``model_version`` and ``result``.
+    sent_back
+        How often curators sent a photograph back to labelling; its further tasks carry no pre-annotation, so that
+        nobody is led by what was doubted.
 
     Raises
     ------
@@ -66,7 +71,11 @@ def plan_tasks(
         ``labelling.outside-media`` if an image file does not lie below the media root.
 
     """
-    ready = predictions or {}
+    existing = list(existing)
+    ready, again = predictions or {}, sent_back or {}
+    tasks_of: dict[str, list[LabellerTask]] = defaultdict(list)
+    for there in existing:
+        tasks_of[there.sha256].append(there)
     known = {task.sha256: task for task in existing}
     rows = {row["image_id"]: row for row in images if not row["excluded"]}
     new, late, moved, media = [], [], [], set()
@@ -77,15 +86,16 @@ def plan_tasks(
         if task is None:
             shown = [dict(ready[image_id])] if image_id in ready else []
             new.append({"data": task_data(row, place), **({"predictions": shown} if shown else {})})
-            continue
-        if image_id in ready and not task.predictions:
+        elif image_id in ready and not task.predictions and image_id not in again:
             late.append({"task": task.task_id, **ready[image_id]})
-        if task.image != (data_now := task_data(row, place))["image"]:
-            moved.append({"task": task.task_id, "data": data_now})
+        data_now = task_data(row, place)
+        moved += [{"task": t.task_id, "data": data_now} for t in tasks_of[image_id] if t.image != data_now["image"]]
+        wanted, has = 1 + again.get(image_id, 0), max(1, len(tasks_of[image_id]))
+        new += [{"data": data_now} for _ in range(wanted - has)]
     return TaskPlan(
         new=tuple(new),
         predictions=tuple(late),
-        kept=len(rows) - len(new),
+        kept=sum(image_id in known for image_id in rows),
         media=tuple(sorted(media)),
         moved=tuple(moved),
     )

@@ -15,7 +15,7 @@ _NAME = "redaction.parquet"
 
 def ensure_decisions(layout: Layout) -> bool:
     """Make the table, empty, where there never was one; say whether that was so. Intake depends on it."""
-    path = layout.decisions / _NAME
+    path = layout.redaction_decisions / _NAME
     if path.is_file() or _is_tracked(layout):
         return False
     write_table(path, REDACTION_DECISIONS, [])
@@ -32,19 +32,19 @@ def read_decisions(layout: Layout) -> tuple[Decision, ...]:
         go on without it would uncover what was covered.
 
     """
-    path = layout.decisions / _NAME
+    path = layout.redaction_decisions / _NAME
     if not path.is_file() and not _is_tracked(layout):
         return ()
     return tuple(_decision(row) for row in read_rows(path, REDACTION_DECISIONS))
 
 
 def _is_tracked(layout: Layout) -> bool:
-    return layout.decisions.with_name(layout.decisions.name + ".dvc").is_file()
+    return layout.redaction_decisions.with_name(layout.redaction_decisions.name + ".dvc").is_file()
 
 
 def append_decisions(layout: Layout, decisions: Iterable[Decision]) -> Path:
     """Add decisions at the end of the table; return its path."""
-    path = layout.decisions / _NAME
+    path = layout.redaction_decisions / _NAME
     write_table(path, REDACTION_DECISIONS, [_row(entry) for entry in (*read_decisions(layout), *decisions)])
     return path
 

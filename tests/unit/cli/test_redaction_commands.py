@@ -154,10 +154,10 @@ def test_regions_are_listed_and_shown_on_a_page_before_they_are_decided(
 def test_what_cannot_be_decided_about_is_refused(
     layout: Layout, workbench: Run, arguments: tuple[str, ...], code: str
 ) -> None:
-    before = (layout.decisions / "redaction.parquet").read_bytes()
+    before = (layout.redaction_decisions / "redaction.parquet").read_bytes()
     answer = workbench("redaction", *arguments, "--workspace", layout.root, expect=1)
     assert answer["findings"][0]["code"] == code
-    assert (layout.decisions / "redaction.parquet").read_bytes() == before
+    assert (layout.redaction_decisions / "redaction.parquet").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -170,12 +170,12 @@ def test_what_is_no_photograph_or_no_box_is_wrong_usage(
 
 
 def test_a_dry_run_decides_nothing(layout: Layout, workbench: Run) -> None:
-    before = (layout.decisions / "redaction.parquet").read_bytes()
+    before = (layout.redaction_decisions / "redaction.parquet").read_bytes()
     at = ("--workspace", layout.root)
     assert workbench("redaction", "decide", "all", "--as", "rejected", "--dry-run", *at)["data"]["decided"] == 1
     workbench("redaction", "add", "aaaa", "--box", "0,0,9,9", "--dry-run", *at)
     assert workbench("redaction", "propose", "--dry-run", *at)["data"]["proposed"] == 1
-    assert (layout.decisions / "redaction.parquet").read_bytes() == before
+    assert (layout.redaction_decisions / "redaction.parquet").read_bytes() == before
 
 
 @pytest.fixture

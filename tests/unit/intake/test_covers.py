@@ -12,7 +12,7 @@ import pytest
 
 from workbench.domain.geometry import Box
 from workbench.intake import admit
-from workbench.intake.admit import Covers, Verdict, run_intake
+from workbench.intake.admit import Covers, Frame, Verdict, run_intake
 from workbench.layout import Layout
 from workbench.ports import silent
 from workbench.tables import FILES, IMAGES, REDACTIONS, read_rows, read_stand_ins, write_table
@@ -114,3 +114,32 @@ def test_without_regions_it_is_the_photograph_again(layout: Layout) -> None:
     _run(layout, {})
     assert _images(layout) == before
     assert read_stand_ins(layout.intake) == {}
+
+
+def test_one_frame_of_a_film_is_covered_and_the_others_stay(layout: Layout) -> None:
+    asked: list[str] = []
+
+    def inspect(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Verdict]]:
+        for position, row in enumerate(rows):
+            asked.append(row["image_id"])
+            frames = [Frame(time_s=at, jpeg=f"{row['image_id']} at {at}".encode(), facts=FACTS) for at in (0.0, 2.0)]
+            yield position, Verdict(frames=tuple(frames))
+
+    def run(boxes: Mapping[str, Sequence[Box]]) -> list[dict[str, Any]]:
+        params = {"activity": admit.ACTIVITY, "jpeg_quality": 95}
+        covers = Covers(boxes=boxes, fill=lambda jpeg, _: jpeg + b" covered")
+        run_intake(layout, params, inspect=inspect, track=silent, covers=covers)
+        return read_rows(layout.intake / "c-1" / "images.parquet", IMAGES)
+
+    before = run({})
+    wanted = {before[1]["image_id"]: [BOX]}
+    asked.clear()
+    after = run(wanted)
+    assert asked == [before[1]["source_image_id"]], "of a film all frames are taken again, or none"
+    assert [after[i] for i in (0, 2, 3)] == [before[i] for i in (0, 2, 3)]
+    assert after[1]["parent_image_id"] == before[1]["image_id"]
+    assert after[1]["source_image_id"] == before[1]["source_image_id"]
+    assert read_stand_ins(layout.intake) == {before[1]["image_id"]: after[1]["image_id"]}
+    asked.clear()
+    assert run(wanted) == after
+    assert asked == []
