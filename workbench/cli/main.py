@@ -31,6 +31,10 @@ _MODULES = (
     "synthesis",
     "augmentation",
     "release",
+    "release_compare",
+    "release_handover",
+    "release_reproduce",
+    "remote",
     "reference",
     "demo",
 )
