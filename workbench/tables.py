@@ -10,9 +10,8 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,6 +19,9 @@ from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
 from workbench.domain.findings import refused
 from workbench.domain.geometry import Box
 from workbench.domain.lineage import canonical_json
+
+if TYPE_CHECKING:  # half of the time a command takes to start would go into it
+    import pandas as pd
 
 
 def _field(name: str, kind: pa.DataType, about: str, *, nullable: bool = False) -> pa.Field:
@@ -277,6 +279,8 @@ def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
 
 def read_frame(path: Path, schema: pa.Schema) -> pd.DataFrame:
     """Return a table as a pandas frame, columns in the schema's order."""
+    import pandas as pd
+
     return pd.DataFrame(read_rows(path, schema), columns=list(schema.names))
 
 

@@ -19,7 +19,7 @@ from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.custody.keys import Checkpoint, write_secret
 from workbench.custody.ledger import Event, Ledger, prove_all
-from workbench.custody.object_store import SealedStore, Staged
+from workbench.custody.object_store import SealedStore, Staged, sync_filesystem
 from workbench.custody.partners import require_partner
 from workbench.custody.receipt import receipt_document, write_receipt
 from workbench.domain.delivery import Contribution, SeizureRow
@@ -85,6 +85,7 @@ def receive(
                 _take(workspace, contribution, files, members, table, now)
             # Repeated for a known delivery too: the run that received it may have been cut short just before.
             dvc.add(layout.root, [layout.deliveries])
+            sync_filesystem(layout.root)  # only now may it be acknowledged: a power cut takes nothing of it back
     if known:
         return _received(workspace, contribution, "was received already; nothing was written", notes)
     page = _receipts(workspace, contribution) / "receipt.html"
@@ -117,6 +118,7 @@ def _take(
         claimed = datetime.fromisoformat(json.loads(first.body)["claimed_time"])
         contribution = replace(contribution, received_at=claimed.isoformat(timespec="seconds"))
     _give_receipt(workspace, ledger, contribution, files, checkpoint)
+    sync_filesystem(layout.custody)  # the record, which makes it complete, must not outlive the receipt in a power cut
     rows = file_rows(contribution, files, table, salt=_salt(layout.custody))
     write_contribution(layout.deliveries / contribution.contribution_id, contribution, rows)
 

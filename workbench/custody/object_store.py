@@ -76,7 +76,7 @@ class SealedStore:
         """Put a batch of staged objects into the store, durably; what is there already stays as it is."""
         if not staged:
             return
-        _sync_filesystem(self._objects)
+        sync_filesystem(self._objects)
         folders = set()
         for item in staged:
             place = self._place(contribution_id, item.object_id)
@@ -203,7 +203,7 @@ def _altered(object_id: str) -> WorkbenchError:
     )
 
 
-def _sync_filesystem(folder: Path) -> None:
+def sync_filesystem(folder: Path) -> None:
     """Make everything written so far on the folder's file system durable (syncfs, Linux)."""
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = os.open(folder, os.O_RDONLY)

@@ -36,6 +36,9 @@ what happened before.</p>
 </html>
 """
 
+#: Stands for the rows while the page is made; names are escaped, so none can hold it.
+_ROWS = "<rows/>"
+
 
 def receipt_document(
     contribution: Contribution,
@@ -44,7 +47,7 @@ def receipt_document(
     checkpoint: Checkpoint,
     public_pem: str,
 ) -> dict[str, Any]:
-    """Return the receipt as JSON.
+    """Return the receipt as a JSON object, whose files are made one at a time as they are asked for.
 
     Parameters
     ----------
@@ -54,7 +57,7 @@ def receipt_document(
         For each image_id its ledger entry and the proof that it is in the checkpoint's tree.
 
     """
-    files = [
+    files = (
         {
             "names": list(names[image_id]),
             "sha256": image_id,
@@ -62,7 +65,7 @@ def receipt_document(
             "proof": proof.to_json(),
         }
         for image_id, (entry, proof) in sorted(proofs.items())
-    ]
+    )
     return {
         "contribution": asdict(contribution),
         "checkpoint": checkpoint.note,
@@ -72,15 +75,34 @@ def receipt_document(
 
 
 def write_receipt(folder: Path, document: Mapping[str, Any]) -> Path:
-    """Write receipt.json and the printable receipt.html; return the page's path."""
+    """Write receipt.json and the printable receipt.html; return the page's path.
+
+    Both are written a file at a time: proofs of 100,000 files would fill a gigabyte of memory.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    head = {key: value for key, value in document.items() if key != "files"}
+    before, after = _page(document).split(_ROWS)
+    parts = folder / "receipt.json.part", folder / "receipt.html.part"
+    with parts[0].open("w", encoding="utf-8") as data, parts[1].open("w", encoding="utf-8") as page:
+        data.write(json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}") + ',\n "files": [')
+        page.write(before)
+        for number, file in enumerate(document["files"]):
+            data.write(("," if number else "") + "\n  " + json.dumps(file, ensure_ascii=False))
+            page.write(
+                f"<tr><td>{escape(', '.join(file['names']))}</td><td><code>{file['sha256']}</code></td>"
+                f"<td>{file['proof']['index']}</td></tr>"
+            )
+        data.write("\n ]\n}\n")
+        page.write(after)
+    for part in parts:
+        os.replace(part, part.with_suffix(""))
+    return folder / "receipt.html"
+
+
+def _page(document: Mapping[str, Any]) -> str:
+    """Return the page, with `_ROWS` where the rows of the files go."""
     contribution = document["contribution"]
-    rows = "".join(
-        f"<tr><td>{escape(', '.join(file['names']))}</td><td><code>{file['sha256']}</code></td>"
-        f"<td>{file['proof']['index']}</td></tr>"
-        for file in document["files"]
-    )
-    page = _PAGE.format(
+    return _PAGE.format(
         contribution=escape(contribution["contribution_id"]),
         partner=escape(contribution["partner_id"]),
         received=escape(contribution["received_at"]),
@@ -89,11 +111,5 @@ def write_receipt(folder: Path, document: Mapping[str, Any]) -> Path:
         size=f"{contribution['total_bytes']:,}",
         note=escape(document["checkpoint"]),
         key=escape(document["public_key"]),
-        rows=rows,
+        rows=_ROWS,
     )
-    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    for name, content in (("receipt.json", text), ("receipt.html", page)):
-        part = folder / f"{name}.part"
-        part.write_text(content, encoding="utf-8")
-        os.replace(part, folder / name)
-    return folder / "receipt.html"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from workbench.domain.geometry import Box, box_iou
 from workbench.tables import IMAGES, INSTANCES, read_rows
@@ -106,6 +105,8 @@ def match_instances(former: Sequence[Row], later: Sequence[Row]) -> list[tuple[i
                 gain[i, j] = 3 + overlap
             elif overlap >= _SAME_IOU:
                 gain[i, j] = overlap + 0.25 * (was["category"] == now["category"])
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(-gain)
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if gain[i, j] > 0]
 
