@@ -210,6 +210,12 @@ def site(host: ForkHost, empty: Path, tmp_path: Path) -> Callable[[], Site]:
 
 
 @pytest.fixture
+def site_at(host: ForkHost) -> Callable[[Path], Site]:
+    """Return the site of a workspace that lies somewhere already."""
+    return lambda root: Site(root=root, host=host)
+
+
+@pytest.fixture
 def random_delivery(tmp_path: Path) -> Callable[..., Path]:
     """Write a folder of files of random bytes, named .jpg; the same seed gives the same bytes."""
 

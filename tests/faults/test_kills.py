@@ -159,14 +159,19 @@ def _after_a_power_cut(image: Path, folder: Path) -> Path:
 
 @pytest.mark.parametrize("sabotage", [[], ["no-synchronising"]], ids=["as it is", "without synchronising"])
 def test_what_was_acknowledged_survives_a_power_cut(
-    sabotage: list[str], disk: Any, host: Any, empty: Path, random_delivery: Any, tmp_path: Path, record: Record
+    sabotage: list[str],
+    disk: Any,
+    host: Any,
+    site_at: Any,
+    empty: Path,
+    random_delivery: Any,
+    tmp_path: Path,
+    record: Record,
 ) -> None:
-    from conftest import Site
-
     image, at = disk
     shutil.copytree(empty, at / "workspace", symlinks=True)
     os.sync()
-    place, losses = Site(root=at / "workspace", host=host), 0
+    place, losses = site_at(at / "workspace"), 0
     cuts = 4 if not sabotage else 1
     for seed in range(cuts):
         delivery = random_delivery(seed, 40)
@@ -174,7 +179,8 @@ def test_what_was_acknowledged_survives_a_power_cut(
         assert place.heard(ended, delivery), ended.err
         cut = _after_a_power_cut(image, tmp_path)
         try:
-            after = Site(root=cut / "workspace", host=host, acknowledged=place.acknowledged)
+            after = site_at(cut / "workspace")
+            after.acknowledged = place.acknowledged
             losses += bool(after.examine())
             if not sabotage:
                 assert after.examine() == []
