@@ -14,7 +14,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 #: In the order of the flow.
-BENCHMARKS = ("intake", "labelling_push", "render", "augmentation", "release", "repeat")
+BENCHMARKS = ("reception", "intake", "repeat_intake", "labelling_push", "render", "augmentation", "release", "repeat")
 
 
 def main() -> int:
