@@ -169,7 +169,7 @@ ANNOTATIONS = pa.schema(
 DISAGREEMENTS = pa.schema(
     [
         _field("image_id", _TEXT, "the photograph"),
-        _field("kind", _TEXT, "category, unmatched, geometry, facet, transcription, single or dissent"),
+        _field("kind", _TEXT, "category, unmatched, geometry, facet, transcription, single, dissent or relabel"),
         _field("instance_ids", pa.list_(_TEXT), "the instances concerned"),
         _field("detail", _TEXT, "one sentence"),
     ]

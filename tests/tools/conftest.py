@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import mongoengine
 import pytest
 
 from workbench.adapters import servers, servers_label_studio, servers_process
@@ -53,6 +54,7 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         servers_process.wait_until(child, lambda: True, deadline=time.monotonic() + 60)
         yield servers.mongo_uri(port)
+        mongoengine.disconnect_all()  # FiftyOne keeps its connection until the process ends
     finally:
         servers_process.stop([child])
 

@@ -118,6 +118,21 @@ def test_an_answer_edited_into_an_unknown_label_stays_out_and_is_named(
     server._client.annotations.delete(id=number)
 
 
+def test_frozen_answers_are_held_against_the_projects_as_they_are_now(campaign: Path, workbench: Run) -> None:
+    at = ("--workspace", campaign)
+    workbench("labelling", "pull", *at)
+    sound = workbench("labelling", "check", *at)
+    (parts,) = (row for row in sound["rows"] if row["project"] == "parts")
+    assert parts["answers_that_fit"] == 2
+    path = campaign / "label_configs" / "parts" / "config.yaml"
+    text = path.read_text()
+    path.write_text(text.replace('polygon: ["part.*", ', "polygon: ["))
+    answer = workbench("labelling", "check", *at, expect=1)
+    path.write_text(text)
+    assert {finding["code"] for finding in answer["findings"]} == {"labelling.unknown-label"}
+    assert "a polygon labelled part.barrel" in answer["findings"][0]["message"]
+
+
 @pytest.fixture
 def page(label_studio: Any) -> Iterator[Any]:
     """Return a browser page, logged in."""

@@ -26,6 +26,17 @@ CHUNK = 1000
 _PAGE = 5000
 
 
+def config_problem(xml: str) -> str | None:
+    """Return what Label Studio's own check says against a labelling configuration, None if nothing."""
+    from label_studio_sdk.label_interface import LabelInterface
+
+    try:
+        LabelInterface(xml).validate()
+    except Exception as error:  # noqa: BLE001 -- the SDK raises whatever its parsers raise
+        return f"{error}" or type(error).__name__
+    return None
+
+
 class LabelStudioServer:
     """A Label Studio server, as the `Labeller` of `workbench.ports`."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,15 @@ _STATUSES = ("adjudicated", "agreed", "imported", "single", "disagreed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What people said about one photograph in one project: by annotator, for each kind of pass, in order of time."""
+    """What people said about one photograph in one project: by annotator, for each kind of pass, in order of time.
+
+    ``stale`` holds the objects whose code was split or deprecated since: somebody has to look again.
+    """
 
     blind: dict[str, list[Instance]]
     adjudicated: dict[str, list[Instance]]
     imported: dict[str, list[Instance]]
+    stale: list[Instance] = field(default_factory=list)
 
 
 def run_adjudication(layout: Layout, params: Mapping[str, Any], *, taxonomy: Taxonomy) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def run_adjudication(layout: Layout, params: Mapping[str, Any], *, taxonomy: Tax
 
     """
     check_params(params)
-    answers = read_answers(layout)
+    answers = read_answers(layout, taxonomy)
     check_codes(answers, taxonomy)
     truth, dissent, labelled = [], [], []
     for image_id in sorted(answers):
@@ -115,12 +119,23 @@ def settle_photograph(projects: Mapping[str, Answers], params: Mapping[str, Any]
     """
     answered = [projects[name] for name in sorted(projects) if projects[name].blind or projects[name].adjudicated]
     # The same photograph may have been labelled elsewhere more than once: the first source in order counts.
-    outcomes = [settle(of, params) for of in answered or [projects[min(projects)]]]
+    outcomes = [_look_again(settle(of, params), of) for of in answered or [projects[min(projects)]]]
     return Outcome(
         status=max((outcome.status for outcome in outcomes), key=_STATUSES.index),
         truth=[instance for outcome in outcomes for instance in outcome.truth],
         disagreements=[row for outcome in outcomes for row in outcome.disagreements],
     )
+
+
+def _look_again(outcome: Outcome, of: Answers) -> Outcome:
+    """Return the outcome, kept open where an object's code was split or deprecated since it was drawn."""
+    if not of.stale:
+        return outcome
+    codes = ", ".join(sorted({instance.category for instance in of.stale}))
+    ids = sorted(instance.instance_id for instance in of.stale)
+    detail = f"The taxonomy no longer has {codes} as one label: label these again."
+    row = {"kind": "relabel", "instance_ids": ids, "detail": detail}
+    return replace(outcome, status="disagreed", disagreements=[*outcome.disagreements, row])
 
 
 def settle(of: Answers, params: Mapping[str, Any]) -> Outcome:
@@ -148,8 +163,8 @@ def settle(of: Answers, params: Mapping[str, Any]) -> Outcome:
     return Outcome(status="imported", truth=keep_all(of.imported[first], DecidedBy.IMPORTED))
 
 
-def read_answers(layout: Layout) -> dict[str, dict[str, Answers]]:
-    """Return every photograph's answers by project, from all snapshots, whatever order they lie in.
+def read_answers(layout: Layout, taxonomy: Taxonomy) -> dict[str, dict[str, Answers]]:
+    """Return every photograph's answers by project, from all snapshots, whatever order they lie in, in today's codes.
 
     Raises
     ------
@@ -172,11 +187,27 @@ def read_answers(layout: Layout) -> dict[str, dict[str, Answers]]:
             projects = found.setdefault(row["image_id"], {})
             of = projects.setdefault(row["project"], Answers(blind={}, adjudicated={}, imported={}))
             kind = {Pass.ADJUDICATION: of.adjudicated, Pass.IMPORTED: of.imported}.get(Pass(row["pass_"]), of.blind)
-            given = sorted(instances[row["annotation_id"]], key=lambda item: item.instance_id)
+            drawn = sorted(instances[row["annotation_id"]], key=lambda item: item.instance_id)
+            given, stale = _in_todays_codes(drawn, row["taxonomy_version"], taxonomy)
+            of.stale.extend(stale)
             # Someone's later answer to the same photograph supersedes the earlier one; both stay in the snapshot.
             kind.pop(row["annotator"], None)
             kind[row["annotator"]] = given
     return found
+
+
+def _in_todays_codes(
+    drawn: Sequence[Instance], version: str, taxonomy: Taxonomy
+) -> tuple[list[Instance], list[Instance]]:
+    """Return the objects with the codes that stand for theirs today, and those for which no single code does."""
+    given, stale = [], []
+    for instance in drawn:
+        codes = taxonomy.successors(instance.category, version)
+        if len(codes) == 1:
+            given.append(instance if codes[0] == instance.category else replace(instance, category=codes[0]))
+        else:
+            stale.append(instance)
+    return given, stale
 
 
 def _snapshot(folder: Path) -> tuple[list[dict[str, Any]], dict[str, list[Instance]]]:

@@ -14,6 +14,7 @@ from workbench import tables
 from workbench.adapters import dvc
 from workbench.cli.command import command
 from workbench.cli.label_studio import connect
+from workbench.cli.labelling_check import check
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.domain.annotation import Annotation
@@ -59,6 +60,7 @@ def register(app: typer.Typer) -> None:
     command(group, "pull")(pull)
     command(group, "status")(status)
     command(group, "import")(import_labels)
+    command(group, "check")(check)
 
 
 def push(

@@ -92,7 +92,7 @@ def compile_label_config(
 
     """
     checked = _checked(project, document)
-    _check_language(taxonomy, language)
+    taxonomy.language(language)
     problems: list[str] = []
     labels = {shape: _expand(checked["shapes"].get(shape.value) or (), taxonomy, problems) for shape in CONTROLS}
     facets = {facet.code: facet for facet in taxonomy.facets}
@@ -137,17 +137,6 @@ def _checked(project: str, document: object) -> dict[str, Any]:
         remedy = "Use box, polygon and keypoint, each with a list of codes, as label_configs/parts does."
         raise refused("labelling.config-invalid", subject, wrong, remedy)
     return document
-
-
-def _check_language(taxonomy: Taxonomy, language: str) -> None:
-    known = sorted({key for category in taxonomy.categories for key in category.names})
-    if language not in known:
-        raise refused(
-            "labelling.unknown-language",
-            language,
-            "is no language of the taxonomy.",
-            f"Use one of {', '.join(known)}, or add its names to label_configs/taxonomy.yaml.",
-        )
 
 
 def _expand(patterns: Sequence[str], taxonomy: Taxonomy, problems: list[str]) -> tuple[str, ...]:
