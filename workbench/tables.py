@@ -81,7 +81,11 @@ ITEMS = pa.schema(
 #: A row an image, in every stage from intake to release.
 IMAGES = pa.schema(
     [
-        _field("image_id", _TEXT, "SHA-256 of the bytes delivered, or of the bytes made if derived"),
+        _field(
+            "image_id",
+            _TEXT,
+            "SHA-256 of the bytes delivered, of the bytes made if derived, of film and time if a frame",
+        ),
         _field("origin", _TEXT, "real, replica, rendered or augmented"),
         _field("path", _TEXT, "the image file, relative to the data folder, with forward slashes"),
         _field("file_sha256", _TEXT, "SHA-256 of the image file at path"),
@@ -97,6 +101,8 @@ IMAGES = pa.schema(
         _field("original_width_px", _INT, "width of the original's stored grid", nullable=True),
         _field("original_height_px", _INT, "height of the original's stored grid", nullable=True),
         _field("scale", _REAL, "working-copy pixels per original pixel, in (0, 1]", nullable=True),
+        _field("source_image_id", _TEXT, "the film delivered that it is a frame of; null if it is none", nullable=True),
+        _field("frame_time_s", _REAL, "when the film shows it, seconds from its start", nullable=True),
         _field("parent_image_id", _TEXT, "the image an augmented copy was made from", nullable=True),
         _field("seed", _INT, "seed of a rendered or augmented image", nullable=True),
         _field("group_id", _TEXT, "what must not straddle splits; null before curation", nullable=True),
@@ -114,6 +120,17 @@ QUARANTINE = pa.schema(
         _field("code", _TEXT, "finding code that says why"),
         _field("detail", _TEXT, "one sentence for the partner"),
         _field("work_key", _TEXT, "key of the inspection that decided"),
+    ]
+)
+
+#: A row something worth telling of an admitted file (data/01_intake/<contribution>/remarks.parquet).
+REMARKS = pa.schema(
+    [
+        _field("image_id", _TEXT, "SHA-256 of the bytes delivered"),
+        _field("contribution_id", _TEXT, "the hand-over it came in"),
+        _field("code", _TEXT, "finding code"),
+        _field("detail", _TEXT, "one sentence for the partner"),
+        _field("work_key", _TEXT, "key of the inspection that noticed it"),
     ]
 )
 

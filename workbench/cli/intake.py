@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from workbench import tables
-from workbench.adapters import dvc, images
+from workbench.adapters import dvc, images, inspection, video
 from workbench.adapters.sandbox import Lost, Sandbox
 from workbench.cli.command import command
+from workbench.cli.partner_report import quarantine, write_reports
 from workbench.cli.reception import DryRunOption, actor
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -28,8 +29,9 @@ StageOption = Annotated[bool, typer.Option("--stage", hidden=True, help="Do the 
 
 
 def register(app: typer.Typer) -> None:
-    """Add `intake`."""
+    """Add `intake` and `quarantine`."""
     command(app, "intake")(intake)
+    command(app, "quarantine")(quarantine)
 
 
 def intake(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunOption = False) -> Report:
@@ -43,12 +45,14 @@ def intake(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunO
         dvc.repro(layout.root, ["intake"])
     image_rows = tables.read_all_rows(sorted(layout.intake.glob("*/images.parquet")), tables.IMAGES)
     held = tables.read_all_rows(sorted(layout.intake.glob("*/quarantine.parquet")), tables.QUARANTINE)
+    remarks = tables.read_all_rows(sorted(layout.intake.glob("*/remarks.parquet")), tables.REMARKS)
     if not stage:
         _enter(workspace, image_rows, held)
+        write_reports(workspace)
     return Report(
         summary=f"{len(image_rows)} photographs are admitted, {len(held)} files are in quarantine.",
-        data={"admitted": len(image_rows), "quarantined": len(held)},
-        findings=admit.quarantine_findings(held),
+        data={"admitted": len(image_rows), "quarantined": len(held), "remarks": len(remarks)},
+        findings=[*admit.quarantine_findings(held), *admit.remark_findings(remarks)],
         next_command="workbench labelling push",
     )
 
@@ -59,9 +63,9 @@ def _planned(workspace: Workspace) -> Report:
     for path in sorted(layout.deliveries.glob("*/files.parquet")):
         rows = tables.read_rows(path, tables.FILES)
         keys = {row["image_id"]: admit.file_key(row, params) for row in rows}
-        done, held = admit.reusable(layout, layout.intake / path.parent.name, keys)
-        known += len(done) + len(held)
-        fresh += len(rows) - len(done) - len(held)
+        judged = admit.reusable(layout, layout.intake / path.parent.name, keys)
+        known += sum(image_id in judged for image_id in keys)
+        fresh += sum(image_id not in judged for image_id in keys)
     return Report(
         summary=f"{fresh} files would be inspected, {known} have their verdict.",
         data={"to_inspect": fresh, "known": known},
@@ -74,7 +78,9 @@ def _enter(workspace: Workspace, image_rows: Sequence[Mapping[str, Any]], held: 
     who = actor()
 
     def event(kind: str, row: Mapping[str, Any], reason: str) -> Event:
-        key = f"{kind}/{row['contribution_id']}/{row['work_key']}"
+        # All frames of a film have its key: each is entered by itself.
+        frame = f"/{row['image_id']}" if row.get("source_image_id") else ""
+        key = f"{kind}/{row['contribution_id']}/{row['work_key']}{frame}"
         return Event(
             kind=kind,
             actor=who,
@@ -84,11 +90,15 @@ def _enter(workspace: Workspace, image_rows: Sequence[Mapping[str, Any]], held: 
             once=key,
         )
 
-    events = [event("admit", row, f"working copy {row['file_sha256']}") for row in image_rows]
+    events = [event("admit", row, f"working copy {row['file_sha256']}{_of_film(row)}") for row in image_rows]
     events += [event("quarantine", row, row["code"]) for row in held]
     if events:
         with workspace.exclusive("custody"):
             Ledger.open(workspace.layout.custody).append(events, now=datetime.now(UTC))
+
+
+def _of_film(row: Mapping[str, Any]) -> str:
+    return f", frame at {row['frame_time_s']} s of {row['source_image_id']}" if row["source_image_id"] else ""
 
 
 @dataclass(frozen=True)
@@ -100,31 +110,52 @@ class _Inspector:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, admit.Verdict]]:
         if not rows:
             return
-        params = self.workspace.section("intake")
-        store = SealedStore(self.workspace.layout.custody)
-        sandbox: Sandbox[tuple[bytes, str], images.Copied | images.Rejected] = Sandbox(
-            functools.partial(images.copy_item, parameters=dict(params)),
-            prepare=images.prepare,
-            workers=self.workspace.processes,
-            timeout_s=params["timeout_s"],
-        )
+        for position, row in enumerate(rows):
+            if row["size_bytes"] > _MOST_BYTES:
+                detail = f"It is larger than {_MOST_BYTES // 10**6} MB, which no photograph needs."
+                yield position, admit.Verdict(code="intake.too-large", detail=detail)
         fit = [position for position, row in enumerate(rows) if row["size_bytes"] <= _MOST_BYTES]
-        for position in sorted(set(range(len(rows))) - set(fit)):
-            detail = f"It is larger than {_MOST_BYTES // 10**6} MB, which no photograph needs."
-            yield position, admit.Verdict(code="intake.too-large", detail=detail)
+        films = {position for position in fit if rows[position]["suffix"] in inspection.FILM_SUFFIXES}
+        limits = self.workspace.section("intake")
+        pictures = [position for position in fit if position not in films]
+        yield from self._inspected(rows, pictures, inspection.prepare_pictures, limits["timeout_s"])
+        yield from self._inspected(rows, sorted(films), inspection.prepare_films, limits["video_timeout_s"])
+
+    def _inspected(
+        self, rows: Sequence[Mapping[str, Any]], positions: Sequence[int], prepare: Callable[[], None], timeout_s: float
+    ) -> Iterator[tuple[int, admit.Verdict]]:
+        store = SealedStore(self.workspace.layout.custody)
+        sandbox: Sandbox[tuple[bytes, str], images.Copied | video.Sampled | images.Rejected] = Sandbox(
+            functools.partial(inspection.inspect_item, parameters=dict(self.workspace.section("intake"))),
+            prepare=prepare,
+            workers=self.workspace.processes,
+            timeout_s=timeout_s,
+        )
         items = (
             (store.read(rows[position]["contribution_id"], rows[position]["image_id"]), rows[position]["suffix"])
-            for position in fit
+            for position in positions
         )
         with sandbox:
             for index, result in sandbox.map(items):
-                yield fit[index], _verdict(result)
+                yield positions[index], _verdict(result)
 
 
-def _verdict(result: images.Copied | images.Rejected | Lost) -> admit.Verdict:
+def _facts(copied: images.Copied) -> dict[str, Any]:
+    names = ("width_px", "height_px", "original_width_px", "original_height_px", "orientation", "scale")
+    return {name: getattr(copied, name) for name in names}
+
+
+def _verdict(result: images.Copied | video.Sampled | images.Rejected | Lost) -> admit.Verdict:
     if isinstance(result, images.Copied):
-        names = ("width_px", "height_px", "original_width_px", "original_height_px", "orientation", "scale")
-        return admit.Verdict(jpeg=result.jpeg, facts={name: getattr(result, name) for name in names})
+        remarks = tuple((remark.code, remark.detail) for remark in result.remarks)
+        return admit.Verdict(jpeg=result.jpeg, facts=_facts(result), remarks=remarks)
+    if isinstance(result, video.Sampled):
+        remarks = tuple((remark.code, remark.detail) for remark in result.remarks)
+        frames = tuple(
+            admit.Frame(time_s=frame.time_s, jpeg=frame.copied.jpeg, facts=_facts(frame.copied))
+            for frame in result.frames
+        )
+        return admit.Verdict(frames=frames, remarks=remarks)
     if isinstance(result, images.Rejected):
         return admit.Verdict(code=result.code, detail=result.detail)
     if result.why == "timeout":

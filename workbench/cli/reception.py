@@ -6,7 +6,7 @@ import getpass
 import io
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from workbench.adapters import bagit, dvc
+from workbench.cli.reception_table import seizure_table
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.custody.keys import Checkpoint, write_secret
@@ -22,8 +23,8 @@ from workbench.custody.ledger import Event, Ledger, prove_all
 from workbench.custody.object_store import SealedStore, Staged, sync_filesystem
 from workbench.custody.partners import require_partner
 from workbench.custody.receipt import receipt_document, write_receipt
-from workbench.domain.delivery import Contribution, SeizureRow
-from workbench.domain.findings import Finding, Severity, bad_usage, refused
+from workbench.domain.delivery import Contribution
+from workbench.domain.findings import Finding, Severity, bad_usage
 from workbench.intake.archive import Member, links_in, open_delivery
 from workbench.intake.receive import (
     Delivered,
@@ -33,16 +34,11 @@ from workbench.intake.receive import (
     require_unchanged,
     write_contribution,
 )
-from workbench.intake.seizure_table import read_seizure_table
+from workbench.intake.seizure_table import SeizureTable
+from workbench.intake.told import told_otherwise, write_told
 
 #: Files made durable together: one synchronisation of the file system serves them all.
 _BATCH = 300
-
-#: A seizure table of this name inside a delivery is used where none is named.
-_TABLE_NAME = "seizures.csv"
-
-#: A seizure table is a list of names: a larger file is something else.
-_MOST_TABLE_BYTES = 50_000_000
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")]
 
@@ -60,7 +56,7 @@ def receive(
     *,
     workspace: Workspace,
     partner: Annotated[str, typer.Option("--partner", metavar="ID", help="Who hands it over.")],
-    seizures: Annotated[Path | None, typer.Option("--seizures", help="CSV: path, seizure_id, item_id.")] = None,
+    seizures: Annotated[Path | None, typer.Option("--seizures", help="CSV or XLSX; see `reference template`.")] = None,
     dry_run: DryRunOption = False,
 ) -> Report:
     """Receive a delivery: hash and seal the originals, enter them in the ledger, give a receipt."""
@@ -70,7 +66,7 @@ def receive(
     channel = "bag" if bagit.is_bag(path) else "folder" if path.is_dir() else "zip"
     root = bagit.validate_bag(path) if channel == "bag" else path
     with open_delivery(root) as listed:
-        table, members = _seizure_table(seizures, root, listed)
+        table, members = seizure_table(workspace, seizures, root, listed)
         files = hash_members(members, track=workspace.track)
         now = datetime.now(UTC)
         contribution = plan_contribution(giver, files, received_at=now.isoformat(timespec="seconds"), channel=channel)
@@ -87,6 +83,7 @@ def receive(
             dvc.add(layout.root, [layout.deliveries])
             sync_filesystem(layout.root)  # only now may it be acknowledged: a power cut takes nothing of it back
     if known:
+        notes += _told_otherwise(workspace, contribution, files, table)
         return _received(workspace, contribution, "was received already; nothing was written", notes)
     page = _receipts(workspace, contribution) / "receipt.html"
     return _received(workspace, contribution, f"is received; the receipt is {page.relative_to(layout.root)}", notes)
@@ -105,7 +102,7 @@ def _take(
     contribution: Contribution,
     files: Sequence[Delivered],
     members: Sequence[Member],
-    table: Mapping[str, SeizureRow],
+    table: SeizureTable,
     now: datetime,
 ) -> None:
     """Seal, enter, acknowledge, record: in that order, so that nothing is acknowledged before it is safe."""
@@ -118,9 +115,11 @@ def _take(
         claimed = datetime.fromisoformat(json.loads(first.body)["claimed_time"])
         contribution = replace(contribution, received_at=claimed.isoformat(timespec="seconds"))
     _give_receipt(workspace, ledger, contribution, files, checkpoint)
-    sync_filesystem(layout.custody)  # the record, which makes it complete, must not outlive the receipt in a power cut
-    rows = file_rows(contribution, files, table, salt=_salt(layout.custody))
-    write_contribution(layout.deliveries / contribution.contribution_id, contribution, rows)
+    rows = file_rows(contribution, files, table.files, salt=_salt(layout.custody))
+    folder = layout.deliveries / contribution.contribution_id
+    write_told(folder, contribution, table)
+    sync_filesystem(layout.root)  # the record makes it complete: it must not outlive the rest in a power cut
+    write_contribution(folder, contribution, rows)
 
 
 def _require_apart(path: Path, workspace: Workspace) -> None:
@@ -156,14 +155,36 @@ def _links_passed_over(root: Path) -> list[Finding]:
     ]
 
 
+def _told_otherwise(
+    workspace: Workspace, contribution: Contribution, files: Sequence[Delivered], table: SeizureTable
+) -> list[Finding]:
+    """Return a warning where a known delivery comes with a table that is not the one on record."""
+    layout = workspace.layout
+    rows = file_rows(contribution, files, table.files, salt=_salt(layout.custody))
+    if not told_otherwise(layout.deliveries / contribution.contribution_id, contribution, table, rows):
+        return []
+    return [
+        Finding(
+            code="intake.table-kept",
+            subject=contribution.contribution_id,
+            message="came with another seizure table than on record; the one on record stays.",
+            remedy="If the new one is right, withdraw the contribution and hand it over anew.",
+            severity=Severity.WARNING,
+        )
+    ]
+
+
 def _received(workspace: Workspace, contribution: Contribution, what: str, notes: Sequence[Finding]) -> Report:
+    linked = SealedStore(workspace.layout.custody).linked(contribution.contribution_id)
+    stored = f" ({linked} of them known before: linked, not stored twice)" if linked else ""
     return Report(
-        summary=f"{contribution.file_count} files from {contribution.partner_id}: "
+        summary=f"{contribution.file_count} files from {contribution.partner_id}{stored}: "
         f"contribution {contribution.contribution_id} {what}.",
         data={
             "contribution_id": contribution.contribution_id,
             "files": contribution.file_count,
             "bytes": contribution.total_bytes,
+            "linked": linked,
             "receipt": str(_receipts(workspace, contribution)),
         },
         findings=notes,
@@ -171,56 +192,24 @@ def _received(workspace: Workspace, contribution: Contribution, what: str, notes
     )
 
 
-def _seizure_table(
-    given: Path | None, root: Path, members: Sequence[Member]
-) -> tuple[Mapping[str, SeizureRow], Sequence[Member]]:
-    """Return the seizure rows and the members without the table itself."""
-    inside = {member.path: member for member in members if member.path == _TABLE_NAME}
-    if given is None and not inside:
-        return {}, members
-    if given is not None and not given.is_file():
-        raise bad_usage("usage.bad-argument", given, "is no file.", "Name the CSV file of the seizure table.")
-    if given is not None:
-        # The table named may itself lie in the delivery, under any name.
-        own = {member.path for member in members if root.is_dir() and (root / member.path).resolve() == given.resolve()}
-        name, raw = given.name, _head(Member(path=given.name, size_bytes=0, open=lambda: given.open("rb")))
-    else:
-        own, name, raw = set(), _TABLE_NAME, _head(inside[_TABLE_NAME])
-    others = [member for member in members if member.path not in inside and member.path not in own]
-    if not others:
-        raise refused("intake.delivery-empty", name, "is the only file.", "Hand over photographs with it.")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise refused("intake.seizure-table", name, "is not UTF-8 text.", "Save it as CSV in UTF-8.") from error
-    return read_seizure_table(text, name=name, delivered={member.path for member in others}), others
-
-
-def _head(table: Member) -> bytes:
-    with table.open() as stream:
-        raw = stream.read(_MOST_TABLE_BYTES + 1)
-    if len(raw) > _MOST_TABLE_BYTES:
-        raise refused(
-            "intake.seizure-table", table.path, "is far too large for a table.", "Name the CSV of the seizures."
-        )
-    return raw
-
-
 def _seal(
     workspace: Workspace, contribution: Contribution, files: Sequence[Delivered], members: Sequence[Member]
 ) -> str:
-    """Seal every file the store lacks, in durable batches, then the list of names; return that list's object id."""
+    """Seal every file the store lacks, in durable batches, then the list of names; return that list's object id.
+
+    Bytes that an earlier contribution of the partner brought are linked, not stored a second time.
+    """
     store, cid = SealedStore(workspace.layout.custody), contribution.contribution_id
     store.discard_leftovers()
     pairs = list(zip(files, members, strict=True))
     missing = {file.image_id: (file, member) for file, member in pairs if not store.has(cid, file.image_id)}
+    holders = store.holders(contribution.partner_id, missing)
     shown = workspace.track(list(missing.values()), total=len(missing), doing="Sealing")
     staged: list[Staged] = []
     for file, member in shown:
-        with member.open() as stream:
-            sealed = store.stage(contribution.partner_id, cid, stream)
-        require_unchanged(file, sealed.object_id)
-        staged.append(sealed)
+        holder = holders.get(file.image_id)
+        linked = holder and store.stage_link(contribution.partner_id, cid, file.image_id, holder)
+        staged.append(linked or _sealed(store, contribution, file, member))
         if len(staged) == _BATCH:
             store.commit(cid, staged)
             staged = []
@@ -230,6 +219,13 @@ def _seal(
     store.commit(cid, [listed])
     write_secret(names_reference(workspace.layout.custody, cid), listed.object_id.encode())
     return listed.object_id
+
+
+def _sealed(store: SealedStore, contribution: Contribution, file: Delivered, member: Member) -> Staged:
+    with member.open() as stream:
+        sealed = store.stage(contribution.partner_id, contribution.contribution_id, stream)
+    require_unchanged(file, sealed.object_id)
+    return sealed
 
 
 def _once(contribution: Contribution, file: Delivered) -> str:

@@ -23,7 +23,7 @@ class Placed:
 def group_images(rows: Sequence[Mapping[str, Any]], alike: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     """Return the groups: for each anchor its image ids, sorted.
 
-    Images of one seizure, of one item, or alike are in one group, and so is what either is grouped with. An item is
+    Images of one seizure, of one item, of one film, or alike are in one group, and so is what either is grouped with. An item is
     one of its seizure: partners number items anew in each, so "item 1" of two seizures is two items. The anchor
     is the smallest seizure of the group, or the smallest image id where no image has a seizure; it decides the split,
     so a group keeps its split as images join it, unless they bring a smaller seizure along.
@@ -42,6 +42,8 @@ def group_images(rows: Sequence[Mapping[str, Any]], alike: Iterable[tuple[str, s
         kind = "seizure_id" if row["seizure_id"] else "item_id"
         if row[kind]:
             parent[find(node)] = find(f"{kind}:{row[kind]}")
+        if row.get("source_image_id"):  # frames of one film
+            parent[find(node)] = find(f"film:{row['source_image_id']}")
     for one, other in alike:
         parent[find(f"image:{one}")] = find(f"image:{other}")
     members: dict[str, list[str]] = {}

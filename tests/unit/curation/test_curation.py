@@ -272,3 +272,11 @@ def test_splits_of_releases_are_read_and_damage_is_refused(tmp_path: Path) -> No
 def test_the_app_says_how_to_start_the_servers_when_they_are_not_running(tmp_path: Path) -> None:
     with pytest.raises(Busy, match="workbench up"):
         curation_app(workspace=Workspace(layout=Layout(tmp_path)))
+
+
+def test_frames_of_one_film_are_one_group() -> None:
+    rows = [
+        {"image_id": name, "seizure_id": None, "item_id": None, "source_image_id": film}
+        for name, film in (("a", "f"), ("b", "f"), ("c", "g"), ("d", None))
+    ]
+    assert set(group_images(rows, []).values()) == {("a", "b"), ("c",), ("d",)}
