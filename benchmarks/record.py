@@ -14,7 +14,17 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 #: In the order of the flow.
-BENCHMARKS = ("reception", "intake", "repeat_intake", "labelling_push", "render", "augmentation", "release", "repeat")
+BENCHMARKS = (
+    "reception",
+    "ledger",
+    "intake",
+    "repeat_intake",
+    "labelling_push",
+    "render",
+    "augmentation",
+    "release",
+    "repeat",
+)
 
 
 def main() -> int:

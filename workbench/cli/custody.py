@@ -1,10 +1,9 @@
-"""Commands of custody: partners, reception, the ledger."""
+"""Commands of custody: partners and reception."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -15,28 +14,19 @@ from workbench.cli.command import command
 from workbench.cli.reception import DryRunOption, actor
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
-from workbench.custody.audit import audit
 from workbench.custody.ledger import Event, Ledger
 from workbench.custody.object_store import SealedStore
 from workbench.custody.partners import plan_partner, read_partners, write_partners
 from workbench.domain.delivery import Partner
-from workbench.domain.findings import Finding, WorkbenchError, refused
-
-#: Events that tell of an object in the store.
-_SEALED = frozenset({"receive", "names", "catalogue"})
 
 
 def register(app: typer.Typer) -> None:
-    """Add `partner`, `receive` and `ledger`."""
+    """Add `partner` and `receive`."""
     partner = typer.Typer(help="Who contributes, under which licence.", no_args_is_help=True)
     app.add_typer(partner, name="partner")
     command(partner, "add")(partner_add)
     command(partner, "list")(partner_list)
     command(app, "receive")(reception.receive)
-    ledger = typer.Typer(help="Who did what to which bytes.", no_args_is_help=True)
-    app.add_typer(ledger, name="ledger")
-    command(ledger, "verify")(ledger_verify)
-    command(ledger, "show")(ledger_show)
 
 
 def partner_add(
@@ -94,65 +84,3 @@ def delivered_names(workspace: Workspace) -> Mapping[str, str]:
         else:
             names |= {f"{contribution_id}/{path}": image_id for contribution_id, image_id in images.items()}
     return names
-
-
-def ledger_verify(
-    *,
-    workspace: Workspace,
-    objects: Annotated[bool, typer.Option("--objects", help="Unseal and hash every original too.")] = False,
-) -> Report:
-    """Check that the ledger is what was entered and signed, and with --objects that every original is unaltered."""
-    with _ledger(workspace) as ledger:
-        entries, notes, structure = ledger.read()
-        findings = list(audit(entries, notes, ledger.public_key_pem(), structure))
-        checked = 0
-        if objects and not findings:
-            altered, checked = _check_objects(workspace, [json.loads(entry.body) for entry in entries])
-            findings += altered
-    what = f"{len(entries)} entries" + (f", {checked} originals" if objects else "")
-    summary = f"Something is wrong: {what} checked." if findings else f"The ledger is sound: {what} checked."
-    return Report(summary=summary, data={"entries": len(entries), "objects": checked}, findings=findings)
-
-
-@contextmanager
-def _ledger(workspace: Workspace) -> Iterator[Ledger]:
-    """Yield the ledger; a database that SQLite cannot read is an altered one."""
-    import sqlite3
-
-    try:
-        yield Ledger.open(workspace.layout.custody)
-    except (sqlite3.Error, ValueError, TypeError) as error:
-        raise refused(
-            "custody.ledger-altered",
-            "custody/ledger.db",
-            f"cannot be read ({error}).",
-            "Keep this copy as it is and restore custody/ from a backup.",
-        ) from error
-
-
-def _check_objects(workspace: Workspace, bodies: Sequence[Mapping[str, str]]) -> tuple[list[Finding], int]:
-    """Unseal every object that the ledger received and every object in the store."""
-    store = SealedStore(workspace.layout.custody)
-    expected = {(b["contribution_id"], b["object_sha256"]) for b in bodies if b["kind"] in _SEALED}
-    wanted = sorted(expected | set(store.listed()))
-    findings: list[Finding] = []
-    for contribution_id, object_id in workspace.track(wanted, total=len(wanted), doing="Hashing originals"):
-        try:
-            store.check(contribution_id, object_id)
-        except WorkbenchError as error:
-            findings += error.findings
-    return findings, len(wanted)
-
-
-def ledger_show(
-    *,
-    workspace: Workspace,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the newest entries.")] = 20,
-) -> Report:
-    """Show the ledger's newest entries."""
-    with _ledger(workspace) as ledger:
-        entries = ledger.entries()
-        bodies = [json.loads(entry.body) for entry in entries[-limit:]]
-    columns = ("seq", "claimed_time", "kind", "actor", "partner_id", "contribution_id", "object_sha256", "reason")
-    rows = [{column: str(body.get(column, ""))[:32] for column in columns} for body in bodies]
-    return Report(summary=f"{len(entries)} entries; the newest {len(rows)}:", rows=rows, data={"entries": bodies})

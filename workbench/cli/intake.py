@@ -15,11 +15,14 @@ from workbench.adapters import dvc, images, inspection, video
 from workbench.adapters.sandbox import Lost, Sandbox
 from workbench.cli.command import command
 from workbench.cli.partner_report import quarantine, write_reports
+from workbench.cli.receipts import reissue_receipts
 from workbench.cli.reception import DryRunOption, actor
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.custody.ledger import Event, Ledger
 from workbench.custody.object_store import SealedStore
+from workbench.custody.receipt import verdict_key
+from workbench.domain.findings import Finding
 from workbench.intake import admit
 
 #: A larger file is never unsealed for decoding: it would have to be held in memory whole.
@@ -46,13 +49,15 @@ def intake(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunO
     image_rows = tables.read_all_rows(sorted(layout.intake.glob("*/images.parquet")), tables.IMAGES)
     held = tables.read_all_rows(sorted(layout.intake.glob("*/quarantine.parquet")), tables.QUARANTINE)
     remarks = tables.read_all_rows(sorted(layout.intake.glob("*/remarks.parquet")), tables.REMARKS)
+    late: list[Finding] = []
     if not stage:
         _enter(workspace, image_rows, held)
         write_reports(workspace)
+        late = reissue_receipts(workspace)
     return Report(
         summary=f"{len(image_rows)} photographs are admitted, {len(held)} files are in quarantine.",
         data={"admitted": len(image_rows), "quarantined": len(held), "remarks": len(remarks)},
-        findings=[*admit.quarantine_findings(held), *admit.remark_findings(remarks)],
+        findings=[*admit.quarantine_findings(held), *admit.remark_findings(remarks), *late],
         next_command="workbench labelling push",
     )
 
@@ -78,16 +83,13 @@ def _enter(workspace: Workspace, image_rows: Sequence[Mapping[str, Any]], held: 
     who = actor()
 
     def event(kind: str, row: Mapping[str, Any], reason: str) -> Event:
-        # All frames of a film have its key: each is entered by itself.
-        frame = f"/{row['image_id']}" if row.get("source_image_id") else ""
-        key = f"{kind}/{row['contribution_id']}/{row['work_key']}{frame}"
         return Event(
             kind=kind,
             actor=who,
             contribution_id=row["contribution_id"],
             object_sha256=row["image_id"],
             reason=reason,
-            once=key,
+            once=verdict_key(kind, row),
         )
 
     events = [event("admit", row, f"working copy {row['file_sha256']}{_of_film(row)}") for row in image_rows]

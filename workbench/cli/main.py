@@ -18,6 +18,9 @@ app = typer.Typer(
 _MODULES = (
     "workspace",
     "custody",
+    "ledger",
+    "receipts",
+    "originals",
     "intake",
     "servers",
     "labelling",

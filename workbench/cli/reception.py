@@ -18,11 +18,11 @@ from workbench.adapters import bagit, dvc
 from workbench.cli.reception_table import seizure_table
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
-from workbench.custody.keys import Checkpoint, write_secret
-from workbench.custody.ledger import Event, Ledger, prove_all
+from workbench.custody.keys import write_secret
+from workbench.custody.ledger import Event, Ledger
 from workbench.custody.object_store import SealedStore, Staged, sync_filesystem
 from workbench.custody.partners import require_partner
-from workbench.custody.receipt import receipt_document, write_receipt
+from workbench.custody.receipt import PAGE, issue_receipt, receipt_folder
 from workbench.domain.delivery import Contribution
 from workbench.domain.findings import Finding, Severity, bad_usage
 from workbench.intake.archive import Member, links_in, open_delivery
@@ -85,7 +85,7 @@ def receive(
     if known:
         notes += _told_otherwise(workspace, contribution, files, table)
         return _received(workspace, contribution, "was received already; nothing was written", notes)
-    page = _receipts(workspace, contribution) / "receipt.html"
+    page = _receipts(workspace, contribution) / PAGE
     return _received(workspace, contribution, f"is received; the receipt is {page.relative_to(layout.root)}", notes)
 
 
@@ -94,7 +94,7 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _receipts(workspace: Workspace, contribution: Contribution) -> Path:
-    return workspace.layout.custody / "receipts" / contribution.contribution_id
+    return receipt_folder(workspace.layout.custody, contribution.contribution_id)
 
 
 def _take(
@@ -108,13 +108,16 @@ def _take(
     """Seal, enter, acknowledge, record: in that order, so that nothing is acknowledged before it is safe."""
     layout = workspace.layout
     names_id = _seal(workspace, contribution, files, members)
-    checkpoint = _enter(workspace, contribution, files, names_id, now)
+    _enter(workspace, contribution, files, names_id, now)
     ledger = Ledger.open(layout.custody)
     first = ledger.find(_once(contribution, files[0]))
     if first is not None:  # a repeat after an interruption keeps the moment of the first entry
         claimed = datetime.fromisoformat(json.loads(first.body)["claimed_time"])
         contribution = replace(contribution, received_at=claimed.isoformat(timespec="seconds"))
-    _give_receipt(workspace, ledger, contribution, files, checkpoint)
+    names: dict[str, list[str]] = {}
+    for file in files:
+        names.setdefault(file.image_id, []).append(file.path)
+    issue_receipt(layout, ledger, contribution, names)
     rows = file_rows(contribution, files, table.files, salt=_salt(layout.custody))
     folder = layout.deliveries / contribution.contribution_id
     write_told(folder, contribution, table)
@@ -234,8 +237,8 @@ def _once(contribution: Contribution, file: Delivered) -> str:
 
 def _enter(
     workspace: Workspace, contribution: Contribution, files: Sequence[Delivered], names_id: str, now: datetime
-) -> Checkpoint:
-    """Enter each file and the sealed list of names once in the ledger; return the checkpoint over them."""
+) -> None:
+    """Enter each file and the sealed list of names once in the ledger."""
     who, cid = actor(), contribution.contribution_id
 
     def event(kind: str, object_id: str, size_bytes: int | None, reason: str, once: str) -> Event:
@@ -254,30 +257,7 @@ def _enter(
         event("receive", file.image_id, file.size_bytes, "delivered", _once(contribution, file)) for file in files
     ]
     events.append(event("names", names_id, None, "sealed list of the delivered file names", f"names/{cid}"))
-    return Ledger.open(workspace.layout.custody).append(events, now=now)
-
-
-def _give_receipt(
-    workspace: Workspace,
-    ledger: Ledger,
-    contribution: Contribution,
-    files: Sequence[Delivered],
-    checkpoint: Checkpoint,
-) -> Path:
-    """Write the receipt with a proof for each file under the checkpoint; return its page."""
-    entries = ledger.entries()[: checkpoint.size]
-    of_object = {}
-    for entry in entries:
-        body = json.loads(entry.body)
-        if body["kind"] == "receive" and body.get("contribution_id") == contribution.contribution_id:
-            of_object[body["object_sha256"]] = entry
-    proofs = prove_all(entries, [entry.seq for entry in of_object.values()])
-    paired = {key: (entry, proof) for (key, entry), proof in zip(of_object.items(), proofs, strict=True)}
-    names: dict[str, list[str]] = {}
-    for file in files:
-        names.setdefault(file.image_id, []).append(file.path)
-    document = receipt_document(contribution, names, paired, checkpoint, ledger.public_key_pem())
-    return write_receipt(_receipts(workspace, contribution), document)
+    Ledger.open(workspace.layout.custody).append(events, now=now)
 
 
 def _salt(custody: Path) -> str:

@@ -160,7 +160,7 @@ def verify(
         return _verify_folder(Path(subject), key)
     space = _need(workspace)
     record = _record(space, subject)
-    public_pem = _key_text(key) or release_ledger.public_key(space.layout.custody)
+    public_pem = _key_text(key) or release_ledger.public_key(space.layout.custody, record)
     if public_pem is None:  # a clone of the workspace has the records, not the custody folder
         public_pem = (space.layout.records / record.name / "public_key.pem").read_text(encoding="utf-8")
     with _data_of(space, record) as (folder, notes):
@@ -349,7 +349,8 @@ def export(
     with _data_of(workspace, record) as (folder, _):
         _require_clean(check_files(folder))
         release_ledger.enter_export(ledger, record.name, record.manifest_sha256)
-        write_bundle(destination, folder, record_path, record, ledger.public_key_pem())
+        key = release_ledger.public_key(workspace.layout.custody, record) or ledger.public_key_pem()
+        write_bundle(destination, folder, record_path, record, key)
     return Report(
         summary=f"Release {name} is in {destination}; {HOWTO} says how anyone can verify it.",
         data={"release": name, "path": str(destination)},

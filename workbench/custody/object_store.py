@@ -190,6 +190,17 @@ class SealedStore:
         for _ in self._verified(contribution_id, object_id):
             pass
 
+    def copy_to(self, contribution_id: str, object_id: str, target: BinaryIO) -> None:
+        """Write an object's bytes, a frame at a time; only when this returns are they known to be the object.
+
+        Raises
+        ------
+        Refused
+            As `read` does.
+
+        """
+        target.writelines(self._verified(contribution_id, object_id))
+
     def _verified(self, contribution_id: str, object_id: str) -> Iterator[bytes]:
         """Yield an object's frames; only at the end is it known that they are the object."""
         key = self._unwrap(contribution_id)
