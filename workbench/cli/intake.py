@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,9 @@ from workbench.intake import admit
 #: A larger file is never unsealed for decoding: it would have to be held in memory whole.
 _MOST_BYTES = 200_000_000
 
+#: Columns of an image's row that its entry in the ledger follows from; all columns of 100,000 rows fill much memory.
+_ENTERED = ("image_id", "contribution_id", "work_key", "file_sha256", "source_image_id", "frame_time_s")
+
 StageOption = Annotated[bool, typer.Option("--stage", hidden=True, help="Do the stage's work here: dvc.yaml calls it.")]
 
 
@@ -46,7 +50,7 @@ def intake(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunO
         admit.run_intake(layout, workspace.section("intake"), inspect=_Inspector(workspace), track=workspace.track)
     else:
         dvc.repro(layout.root, ["intake"])
-    image_rows = tables.read_all_rows(sorted(layout.intake.glob("*/images.parquet")), tables.IMAGES)
+    image_rows = tables.read_all_rows(sorted(layout.intake.glob("*/images.parquet")), tables.IMAGES, _ENTERED)
     held = tables.read_all_rows(sorted(layout.intake.glob("*/quarantine.parquet")), tables.QUARANTINE)
     remarks = tables.read_all_rows(sorted(layout.intake.glob("*/remarks.parquet")), tables.REMARKS)
     late: list[Finding] = []
@@ -92,9 +96,11 @@ def _enter(workspace: Workspace, image_rows: Sequence[Mapping[str, Any]], held: 
             once=verdict_key(kind, row),
         )
 
-    events = [event("admit", row, f"working copy {row['file_sha256']}{_of_film(row)}") for row in image_rows]
-    events += [event("quarantine", row, row["code"]) for row in held]
-    if events:
+    events = itertools.chain(
+        (event("admit", row, f"working copy {row['file_sha256']}{_of_film(row)}") for row in image_rows),
+        (event("quarantine", row, row["code"]) for row in held),
+    )
+    if image_rows or held:
         with workspace.exclusive("custody"):
             Ledger.open(workspace.layout.custody).append(events, now=datetime.now(UTC))
 

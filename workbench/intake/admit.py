@@ -15,6 +15,7 @@ import pyarrow as pa
 from workbench.domain.findings import CODES, Finding, Refused, Severity
 from workbench.domain.lineage import canonical_json, require_activity, sha256_hex, work_key
 from workbench.domain.photograph import Origin
+from workbench.intake.kept import Journal, Unaltered
 from workbench.intake.partner_report import REMEDIES
 from workbench.layout import Layout
 from workbench.ports import Track
@@ -22,9 +23,6 @@ from workbench.tables import FILES, IMAGES, QUARANTINE, REMARKS, read_rows, writ
 
 #: Name and version of this activity: raise the number whenever equal input may give other bytes.
 ACTIVITY = "working-copy/2"
-
-#: The tables are written after this many verdicts too, so that an interrupted run has at most these to redo.
-_KEEP_EVERY = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +67,18 @@ class Admitted:
 class Judged:
     """The verdicts on a contribution's files so far, by the id of the file delivered: it is in one of the first two."""
 
-    images: dict[str, list[Mapping[str, Any]]]
+    images: dict[str, list[dict[str, Any]]]
     quarantine: dict[str, Mapping[str, Any]]
     remarks: dict[str, list[Mapping[str, Any]]]
+
+    def told(self, image_id: str) -> dict[str, Any]:
+        """Return a file's verdict as the journal notes it."""
+        return {
+            "file": image_id,
+            "images": self.images.get(image_id, []),
+            "quarantine": self.quarantine.get(image_id),
+            "remarks": self.remarks.get(image_id, []),
+        }
 
     def __contains__(self, image_id: str) -> bool:
         """Say whether a file has its verdict."""
@@ -111,16 +118,30 @@ def _admit_contribution(
     files = read_rows(folder / "files.parquet", FILES)
     target = layout.intake / folder.name
     keys = {row["image_id"]: file_key(row, params) for row in files}
-    judged = reusable(layout, target, keys)
+    unaltered, journal = _unaltered(layout, target), _journal(target)
+    judged = reusable(layout, target, keys, unaltered)
     todo = [row for row in files if row["image_id"] not in judged]
     shown = track(inspect(todo), total=len(todo), doing=f"Inspecting {folder.name}")
-    for count, (position, verdict) in enumerate(shown, start=1):
-        _judge(layout, target, judged, todo[position], verdict, keys[todo[position]["image_id"]])
-        if count % _KEEP_EVERY == 0:
-            _write_tables(target, files, judged)
+    with journal:
+        for position, verdict in shown:
+            image_id = todo[position]["image_id"]
+            _judge(layout, target, judged, todo[position], verdict, keys[image_id])
+            journal.note(judged.told(image_id))
     admitted, held, remarks = _write_tables(target, files, judged)
+    journal.remove()
     _remove_strays(target, {str(row["path"]) for row in admitted}, layout.data)
+    for row in admitted if todo else ():
+        unaltered.note(layout.data / row["path"], row["file_sha256"])
+    unaltered.write()
     return Admitted(images=tuple(admitted), quarantine=tuple(held), remarks=tuple(remarks), decoded=len(todo))
+
+
+def _unaltered(layout: Layout, target: Path) -> Unaltered:
+    return Unaltered(layout.state / "intake" / f"{target.name}.json")
+
+
+def _journal(target: Path) -> Journal:
+    return Journal(target / "verdicts.part")
 
 
 def _judge(layout: Layout, target: Path, judged: Judged, row: Mapping[str, Any], verdict: Verdict, key: str) -> None:
@@ -157,15 +178,31 @@ def file_key(row: Mapping[str, Any], params: Mapping[str, Any]) -> str:
     return work_key(activity=ACTIVITY, parameters={**params, "suffix": row["suffix"]}, inputs=(row["image_id"],))
 
 
-def reusable(layout: Layout, target: Path, keys: Mapping[str, str]) -> Judged:
-    """Return the verdicts of a former run that still hold: same key, every file unaltered, remarks at hand."""
-    images: dict[str, list[Mapping[str, Any]]] = {}
+def reusable(layout: Layout, target: Path, keys: Mapping[str, str], unaltered: Unaltered | None = None) -> Judged:
+    """Return the verdicts of former runs that still hold: same key, every file unaltered, remarks at hand."""
+    known = unaltered or _unaltered(layout, target)
+    judged = _tabled(layout, target, keys, known)
+    for entry in _journal(target).entries():
+        source, rows, held = entry["file"], entry["images"], entry["quarantine"]
+        said = [*rows, *([held] if held else [])]
+        if source in judged or not said or any(row["work_key"] != keys.get(source) for row in said):
+            continue
+        if held:
+            judged.quarantine[source] = held
+        elif all(known.is_same(layout.data / row["path"], row["file_sha256"]) for row in rows):
+            judged.images[source], judged.remarks[source] = rows, entry["remarks"]
+    return judged
+
+
+def _tabled(layout: Layout, target: Path, keys: Mapping[str, str], known: Unaltered) -> Judged:
+    """Return the verdicts in the tables of a former run that still hold."""
+    images: dict[str, list[dict[str, Any]]] = {}
     broken = set()
     for row in _former(target / "images.parquet", IMAGES):
         source, path = row["source_image_id"] or row["image_id"], layout.data / row["path"]
         images.setdefault(source, []).append(row)
         same = keys.get(source) == row["work_key"]
-        if not (same and path.is_file() and sha256_hex(path.read_bytes()) == row["file_sha256"]):
+        if not (same and known.is_same(path, row["file_sha256"])):
             broken.add(source)  # of a film all frames, or none
     remarks: dict[str, list[Mapping[str, Any]]] = {}
     try:
@@ -219,10 +256,10 @@ def _write_copy(
     }
 
 
-def _with_terms(image: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an image's row with what the delivery says about it."""
-    told = ("licence", "contribution_id", "partner_id", "seizure_id", "item_id")
-    return {**image, **{name: row[name] for name in told}}
+def _with_terms(image: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an image's row after what the delivery says about it was put into it."""
+    image.update({name: row[name] for name in ("licence", "contribution_id", "partner_id", "seizure_id", "item_id")})
+    return image
 
 
 def _remove_strays(target: Path, wanted: set[str], data: Path) -> None:
