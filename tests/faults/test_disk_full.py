@@ -53,7 +53,7 @@ def _said_clearly(ended: Any) -> bool:
 def test_a_reception_on_a_full_disk_says_so_and_completes_with_more_room(
     host: Any, site_at: Any, empty: Path, small_disk: Any, random_delivery: Any, record: Any, size: Any
 ) -> None:
-    delivery, steps = random_delivery(3, 40, size_bytes=20_000), size("WORKBENCH_DISK_SIZES", 4, 24)
+    delivery, steps = random_delivery(3, 40, size_bytes=20_000), size("WORKBENCH_DISK_SIZES", 3, 24)
     at = small_disk(200 << 20)
     shutil.copytree(empty, at / "workspace", symlinks=True)
     before = _used_bytes(at)
@@ -83,7 +83,7 @@ def test_a_reception_on_a_full_disk_says_so_and_completes_with_more_room(
 def test_an_intake_on_a_full_disk_says_so_and_completes_with_more_room(
     host: Any, empty: Path, small_disk: Any, draw_photograph: Any, tmp_path: Path, record: Any, size: Any
 ) -> None:
-    steps = size("WORKBENCH_DISK_SIZES", 3, 12)
+    steps = size("WORKBENCH_DISK_SIZES", 2, 12)
     ready = tmp_path / "ready"
     shutil.copytree(empty, ready, symlinks=True)
     for seed in range(12):

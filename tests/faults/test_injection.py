@@ -105,7 +105,7 @@ def test_every_step_of_a_reception_may_fail(
     ends: Counter[str] = Counter()
     struck = 0
     wrong = []
-    for call, place_number, fault in _points(counts, size("WORKBENCH_INJECTIONS", 10, 300), random.Random(5)):
+    for call, place_number, fault in _points(counts, size("WORKBENCH_INJECTIONS", 6, 300), random.Random(5)):
         place, run = again()
         # DVC, which it calls at its end, is struck too every fourth time: starting it under a tracer takes seconds.
         follow = struck % 4 == 3
@@ -146,10 +146,10 @@ def test_every_step_of_an_intake_may_fail(
     run = host.start(*line, hold=True)
     assert _traced(run, log, ",".join(CALLS), None).code == 0
     counts, calm = _counts(log, run.pid), state()
-    assert len(calm) == 10
+    assert sum(name.endswith(".jpg") for name in calm) == 8
     ends: Counter[str] = Counter()
     wrong = []
-    for call, place_number, fault in _points(counts, size("WORKBENCH_INJECTIONS", 10, 150), random.Random(6)):
+    for call, place_number, fault in _points(counts, size("WORKBENCH_INJECTIONS", 6, 150), random.Random(6)):
         shutil.rmtree(made)
         run = host.start(*line, hold=True)
         follow = ends.total() % 4 == 3  # the workers that decode are struck too

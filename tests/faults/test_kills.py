@@ -85,7 +85,7 @@ def test_a_killed_intake_ends_as_one_that_was_left_alone(
     line = ("intake", "--stage", "--workspace", place.root, "--json")
     calm = host.run(*line)
     assert calm.code == 0
-    assert json.loads(calm.out)["data"] == {"admitted": 60, "quarantined": 1}
+    assert json.loads(calm.out)["data"].items() >= {"admitted": 60, "quarantined": 1}.items()
     state, killed = _folder_state(made), 0
     while killed < wanted:
         shutil.rmtree(made)
@@ -167,12 +167,13 @@ def test_what_was_acknowledged_survives_a_power_cut(
     random_delivery: Any,
     tmp_path: Path,
     record: Record,
+    size: Size,
 ) -> None:
     image, at = disk
     shutil.copytree(empty, at / "workspace", symlinks=True)
     os.sync()
     place, losses = site_at(at / "workspace"), 0
-    cuts = 4 if not sabotage else 1
+    cuts = size("WORKBENCH_CUTS", 2, 12) if not sabotage else 1
     for seed in range(cuts):
         delivery = random_delivery(seed, 40)
         ended = host.start(*place.receive_line(delivery), sabotage=sabotage).wait()
@@ -194,27 +195,28 @@ def test_what_was_acknowledged_survives_a_power_cut(
         record(1, f"{cuts} power cuts (ext4 on a loop device) right after the acknowledgement: 0 lost", "power cut")
 
 
-def test_the_same_delivery_ten_times_is_received_once(
-    host: Any, site: Any, random_delivery: Any, record: Record
+def test_the_same_delivery_again_and_again_is_received_once(
+    host: Any, site: Any, random_delivery: Any, record: Record, size: Size
 ) -> None:
     place, delivery = site(), random_delivery(5, 30)
     first = host.run(*place.receive_line(delivery))
     assert place.heard(first, delivery)
     state = {p: s for p, s in _folder_state(place.root).items() if not p.startswith((".git/", ".dvc/", ".workbench/"))}
-    for _ in range(9):
+    times = size("WORKBENCH_REPEATS", 3, 10)
+    for _ in range(times - 1):
         ended = host.run(*place.receive_line(delivery))
         assert ended.code == 0
         assert "already" in json.loads(ended.out)["summary"]
     after = {p: s for p, s in _folder_state(place.root).items() if not p.startswith((".git/", ".dvc/", ".workbench/"))}
     assert after == state
     assert place.examine() == []
-    record(4, "the same delivery 10 times: received once, 9 times a no-op that changes no byte", "repeats")
+    record(4, f"the same delivery {times} times: received once, then a no-op that changes no byte", "repeats")
 
 
 def test_six_at_once_are_each_received_once_or_told_to_wait(
     host: Any, site: Any, random_delivery: Any, record: Record, size: Size
 ) -> None:
-    rounds = size("WORKBENCH_CROWDS", 2, 12)
+    rounds = size("WORKBENCH_CROWDS", 1, 12)
     codes: list[int] = []
     for turn in range(rounds):
         place, delivery, other = site(), random_delivery(turn, 320), random_delivery(1000 + turn, 40)
