@@ -98,7 +98,7 @@ HOSTILE: dict[str, tuple[Fill | None, Callable[[Path], None] | None]] = {
     "a bomb": (_bomb, None),
     "an archive inside": (_nested, None),
     "names that fold together": (_names("Photo.jpg", "photo.JPG"), None),
-    "names that compose together": (_names("caf\u00e9.jpg", "cafe\u0301.jpg"), None),
+    "names that compose together": (_names("\u00e9t\u00e9.jpg", "e\u0301t\u00e9.jpg"), None),
     "more entries than the cap": (_many, None),
     "encrypted": (_names("secret.jpg"), _encrypted),
     "a lying size": (_bomb, _lying_size),
