@@ -90,6 +90,7 @@ def test_memory_is_bounded_and_each_photograph_costs_the_same(
         assert json.loads(ended.out)["data"]["admitted"] == count
         shutil.rmtree(delivery)
     record(11, "; ".join(lines), "resident memory of the process tree every 0.1 s; CPU by wait4")
+    tolerated = []
     for name, spent in cost.items():
         each = [
             (after - before) / (more - few)
@@ -102,10 +103,11 @@ def test_memory_is_bounded_and_each_photograph_costs_the_same(
             record(
                 11, f"{name}: {1e3 * each[0]:.2f} CPU-ms a photograph up to 10,000, {growth:+.1%} beyond", "linearity"
             )
-            assert growth <= _MOST_GROWTH_FRAC, (name, each)
+            tolerated.append(growth <= _MOST_GROWTH_FRAC)
         else:
             # With two sizes only: what each of the many costs, against the average of the few.
-            assert each[0] <= (1 + _QUICK_GROWTH_FRAC) * spent[0] / sizes[0], (name, each, spent)
+            tolerated.append(each[0] <= (1 + _QUICK_GROWTH_FRAC) * spent[0] / sizes[0])
+    assert all(tolerated), (lines, cost)
 
 
 def test_the_watch_sees_memory_that_grows() -> None:

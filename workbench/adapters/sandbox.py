@@ -16,6 +16,7 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from time import monotonic
@@ -181,6 +182,8 @@ class Sandbox(Generic[T, R]):
             target=_serve, args=(theirs, self._function, self._prepare, self._timeout_s), daemon=True
         )
         with _without_main():
+            with _silent():
+                forkserver.ensure_running()
             process.start()
         theirs.close()
         worker = _Worker(process=process, pipe=ours)
@@ -196,6 +199,20 @@ class Sandbox(Generic[T, R]):
         worker.pipe.close()
         worker.process.kill()
         worker.process.join()
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Let what is started meanwhile print nowhere: a worker whose parent is killed while it starts would complain."""
+    kept = os.dup(2)
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextlib.contextmanager
