@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install demo test check unit format bench lock clean
+.PHONY: help install demo test check unit format faults bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ check: install ## lint, types, contracts, unit tests, doctests (under two minute
 
 format: ## let ruff mend what it can
 	@ruff check --fix . ; ruff format .
+
+faults: install ## the fault harnesses at full size (an hour; some need root); writes docs/reliability.md
+	@python tests/faults/full.py
 
 bench: install ## the benchmarks, each a ratio in one run; writes docs/benchmarks.md
 	@python scripts/bench.py
