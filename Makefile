@@ -24,7 +24,7 @@ check: install ## lint, types, contracts, unit tests, doctests (under two minute
 	@mypy
 	@lint-imports --no-cache
 	@codespell
-	@python -m pytest -m "not tools and not slow" -q
+	@python -m pytest -m "not tools and not slow" -q -n auto
 	@python -m pytest --doctest-modules -q workbench/domain workbench/tables.py
 
 format: ## let ruff mend what it can
