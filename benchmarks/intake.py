@@ -13,11 +13,11 @@ from PIL import Image
 
 
 def bare(path: Path) -> str:
-    """Hash, decode and encode one file: what no intake can leave out."""
+    """Hash, decode and encode one file, in full colour resolution as a working copy is: what no intake can leave out."""
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     with Image.open(io.BytesIO(data)) as image:
-        image.convert("RGB").save(io.BytesIO(), "JPEG", quality=95)
+        image.convert("RGB").save(io.BytesIO(), "JPEG", quality=95, subsampling=0)
     return digest
 
 

@@ -233,7 +233,7 @@ def _written(
         size = (max(1, round(pixels.width * scale)), max(1, round(pixels.height * scale)))
         pixels = pixels.resize(size, Image.Resampling.LANCZOS)
     # A new picture that only pixels are put into: whatever else the file carried has no way into the copy.
-    clean = Image.new("RGB", pixels.size)
+    clean = Image.new("RGB", pixels.size, None)  # not filled: every pixel is put in next
     clean.paste(pixels)
     out = io.BytesIO()
     clean.save(out, "JPEG", quality=int(parameters["jpeg_quality"]), subsampling=0)
