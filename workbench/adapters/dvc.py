@@ -113,6 +113,19 @@ def tag_exists(root: Path, name: str) -> bool:
     return bool(_git(root, ["tag", "--list", name]).strip())
 
 
+def tags(root: Path) -> list[str]:
+    """Return the names of all tags."""
+    return _git(root, ["tag", "--list"]).split() if (root / ".git").exists() else []
+
+
+def show(root: Path, revision: str, path: str) -> str | None:
+    """Return a file's text as it is in a git revision; nothing if it is not there."""
+    try:
+        return _git(root, ["show", f"{revision}:{path}"])
+    except Refused:
+        return None
+
+
 def commit_and_tag(root: Path, name: str, paths: Sequence[Path], message: str) -> None:
     """Commit files of the workspace to git, with everything DVC staged, and tag the commit (annotated).
 

@@ -88,6 +88,45 @@ def show_dataset(
         return len(samples)
 
 
+def count_samples(*, mongo_uri: str, contribution_id: str, images: Sequence[str], remove: bool = False) -> int:
+    """Return how many samples of all datasets show or come from a contribution or these images; perhaps remove them.
+
+    With ``remove``, what FiftyOne computed over a dataset that held some (embeddings, similarity) goes too, and no
+    other sample names them as its near-duplicate any more.
+
+    Raises
+    ------
+    Busy
+        ``servers.database-away`` if the database does not answer.
+
+    """
+    with _database(mongo_uri):
+        import fiftyone as fo
+        from fiftyone import ViewField
+
+        gone, found = set(images), 0
+        for name in fo.list_datasets():
+            dataset = fo.load_dataset(name)
+            fields = dataset.get_field_schema()
+            wanted = {"image_id": gone, "parent_image_id": gone, "contribution_id": {contribution_id}}
+            matches = [ViewField(key).is_in(sorted(values)) for key, values in wanted.items() if key in fields]
+            if not matches:
+                continue
+            view = dataset.match(ViewField.any(matches))
+            found += len(view)
+            if remove and len(view):
+                dataset.delete_samples(view)
+                dataset.delete_brain_runs()
+                _forget_duplicates(dataset, gone)
+        return found
+
+
+def _forget_duplicates(dataset: Any, gone: set[str]) -> None:
+    if "near_duplicates" in dataset.get_field_schema() and len(dataset):
+        listed = dataset.values("near_duplicates")
+        dataset.set_values("near_duplicates", [[one for one in ids or [] if one not in gone] for ids in listed])
+
+
 @contextmanager
 def _database(mongo_uri: str) -> Iterator[None]:
     """Set what FiftyOne reads when it is first imported; say in one sentence that its database is away."""

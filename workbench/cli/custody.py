@@ -5,71 +5,32 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from workbench.cli import reception
+from workbench.cli import contributions, partners, reception, withdrawal
 from workbench.cli.command import command
-from workbench.cli.reception import DryRunOption, actor
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.custody.audit import audit
-from workbench.custody.ledger import Event, Ledger
+from workbench.custody.ledger import Ledger
 from workbench.custody.object_store import SealedStore
-from workbench.custody.partners import plan_partner, read_partners, write_partners
-from workbench.domain.delivery import Partner
-from workbench.domain.findings import Finding, WorkbenchError, refused
-
-#: Events that tell of an object in the store.
-_SEALED = frozenset({"receive", "names", "catalogue"})
+from workbench.custody.standing import expected_objects, standings
+from workbench.custody.withdrawal import unfinished
+from workbench.domain.findings import Finding, Severity, WorkbenchError, refused
 
 
 def register(app: typer.Typer) -> None:
-    """Add `partner`, `receive` and `ledger`."""
-    partner = typer.Typer(help="Who contributes, under which licence.", no_args_is_help=True)
-    app.add_typer(partner, name="partner")
-    command(partner, "add")(partner_add)
-    command(partner, "list")(partner_list)
+    """Add `partner`, `receive`, `contribution`, `hold`, `unhold`, `withdraw` and `ledger`."""
+    partners.register(app)
     command(app, "receive")(reception.receive)
+    contributions.register(app)
+    withdrawal.register(app)
     ledger = typer.Typer(help="Who did what to which bytes.", no_args_is_help=True)
     app.add_typer(ledger, name="ledger")
     command(ledger, "verify")(ledger_verify)
     command(ledger, "show")(ledger_show)
-
-
-def partner_add(
-    partner_id: Annotated[str, typer.Argument(metavar="ID", help="Short and stable: letters, digits, hyphens.")],
-    *,
-    workspace: Workspace,
-    name: Annotated[str, typer.Option("--name", help="The organisation's name.")],
-    licence: Annotated[str, typer.Option("--licence", help="SPDX identifier, or the name of an agreement.")],
-    dry_run: DryRunOption = False,
-) -> Report:
-    """Register a partner; the same registration again changes nothing."""
-    custody = workspace.layout.custody
-    partner = Partner(partner_id=partner_id, name=name, licence=licence)
-    with workspace.exclusive("custody"):
-        known = read_partners(custody)
-        planned = plan_partner(known, partner)
-        if not dry_run:
-            write_partners(custody, planned)
-            event = Event(kind="partner", actor=actor(), partner_id=partner_id, once=f"partner/{partner_id}")
-            Ledger.open(custody).append([event], now=datetime.now(UTC))
-    verb = "is registered already" if partner_id in known else "would be registered" if dry_run else "is registered"
-    return Report(
-        summary=f"Partner {partner_id} ({name}, {licence}) {verb}.",
-        data={"partner_id": partner_id, "name": name, "licence": licence},
-        next_command=f"workbench receive PATH --partner {partner_id}",
-    )
-
-
-def partner_list(*, workspace: Workspace) -> Report:
-    """List the registered partners."""
-    partners = read_partners(workspace.layout.custody)
-    rows = [{"partner_id": p.partner_id, "name": p.name, "licence": p.licence} for p in partners.values()]
-    return Report(summary=f"{len(rows)} partners.", rows=rows)
 
 
 def delivered_names(workspace: Workspace) -> Mapping[str, str]:
@@ -105,12 +66,15 @@ def ledger_verify(
     with _ledger(workspace) as ledger:
         entries, notes, structure = ledger.read()
         findings = list(audit(entries, notes, ledger.public_key_pem(), structure))
+        if not findings:
+            findings += contributions.terms_findings(workspace.layout)
         checked = 0
         if objects and not findings:
             altered, checked = _check_objects(workspace, [json.loads(entry.body) for entry in entries])
             findings += altered
     what = f"{len(entries)} entries" + (f", {checked} originals" if objects else "")
-    summary = f"Something is wrong: {what} checked." if findings else f"The ledger is sound: {what} checked."
+    wrong = any(finding.severity is Severity.ERROR for finding in findings)
+    summary = f"Something is wrong: {what} checked." if wrong else f"The ledger is sound: {what} checked."
     return Report(summary=summary, data={"entries": len(entries), "objects": checked}, findings=findings)
 
 
@@ -131,17 +95,29 @@ def _ledger(workspace: Workspace) -> Iterator[Ledger]:
 
 
 def _check_objects(workspace: Workspace, bodies: Sequence[Mapping[str, str]]) -> tuple[list[Finding], int]:
-    """Unseal every object that the ledger received and every object in the store."""
+    """Unseal every object that the ledger received and did not let go again, and every other object in the store."""
     store = SealedStore(workspace.layout.custody)
-    expected = {(b["contribution_id"], b["object_sha256"]) for b in bodies if b["kind"] in _SEALED}
-    wanted = sorted(expected | set(store.listed()))
-    findings: list[Finding] = []
+    found = standings(bodies)
+    withdrawn = {standing.contribution_id for standing in found.values() if standing.withdrawn}
+    there = {(cid, object_id) for cid, object_id in store.listed() if cid not in withdrawn}
+    wanted = sorted(expected_objects(found) | there)
+    findings = [_half_withdrawn(cid) for cid in unfinished(workspace.layout.custody, sorted(withdrawn))]
     for contribution_id, object_id in workspace.track(wanted, total=len(wanted), doing="Hashing originals"):
         try:
             store.check(contribution_id, object_id)
         except WorkbenchError as error:
             findings += error.findings
     return findings, len(wanted)
+
+
+def _half_withdrawn(contribution_id: str) -> Finding:
+    return Finding(
+        code="custody.withdrawal-pending",
+        subject=contribution_id,
+        message="is withdrawn, but its key or sealed originals are still here.",
+        remedy=f"Complete it: workbench withdraw {contribution_id} --reason REASON --yes",
+        severity=Severity.WARNING,
+    )
 
 
 def ledger_show(

@@ -13,8 +13,8 @@ import typer
 from workbench import tables
 from workbench.adapters import dvc, images
 from workbench.adapters.sandbox import Lost, Sandbox
+from workbench.cli.acting import DryRunOption, actor
 from workbench.cli.command import command
-from workbench.cli.reception import DryRunOption, actor
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.custody.ledger import Event, Ledger

@@ -12,7 +12,7 @@ import typer
 
 from workbench import __version__
 from workbench.adapters import dvc
-from workbench.cli import release_ledger
+from workbench.cli import release_ledger, revocations
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -82,6 +82,7 @@ def build(
         _require_new(workspace, name, digest)
         _write_record(workspace, name, digest)
         paths = [target / RECORD, target / "splits.csv", target / "public_key.pem"]
+        paths += revocations.name_successor(workspace, name)
         dvc.commit_and_tag(layout.root, name, paths, f"Release {name}")
     facts = _facts(layout.release)
     return Report(
@@ -151,18 +152,26 @@ def verify(
     *,
     workspace: Workspace | None,
     key: Annotated[Path | None, typer.Option("--key", help="The public key you trust, as PEM.")] = None,
+    revocations_file: revocations.RevocationsOption = None,
 ) -> Report:
-    """Prove that a release is what was signed: every byte, the signature, and the ledger's entry."""
+    """Prove that a release is what was signed: every byte, the signature, the ledger's entry; and not superseded."""
     from workbench.custody.keys import verify_signature
-    from workbench.release.verify import check_release
+    from workbench.release.verify import check_record, check_release
 
     if subject is not None and Path(subject).is_dir():
-        return _verify_folder(Path(subject), key)
+        return _verify_folder(Path(subject), key, revocations_file, workspace)
     space = _need(workspace)
     record = _record(space, subject)
     public_pem = _key_text(key) or release_ledger.public_key(space.layout.custody)
     if public_pem is None:  # a clone of the workspace has the records, not the custody folder
         public_pem = (space.layout.records / record.name / "public_key.pem").read_text(encoding="utf-8")
+    superseded = revocations.release_findings(space, record, public_pem)
+    if superseded:  # its data was purged: only the record can still be proved
+        proved = check_record(
+            record, public_pem, verify_signature=verify_signature, ledger_problem=release_ledger.ledger_problem
+        )
+        found = [*superseded, *proved, *_ledger_findings(space, record)]
+        return _verdict(f"Release {record.name}", found, [], record.manifest_sha256)
     with _data_of(space, record) as (folder, notes):
         checks = check_release(
             folder,
@@ -175,8 +184,8 @@ def verify(
     return _verdict(f"Release {record.name}", findings, notes, record.manifest_sha256)
 
 
-def _verify_folder(folder: Path, key: Path | None) -> Report:
-    """Verify a bundle, or as far as it goes a bare release folder, without any workspace."""
+def _verify_folder(folder: Path, key: Path | None, listed: Path | None, workspace: Workspace | None) -> Report:
+    """Verify a bundle, or as far as it goes a bare release folder; a workspace only adds what it knows superseded."""
     from workbench.custody.keys import verify_signature
     from workbench.release.bundle import DATA, KEY, is_bundle
     from workbench.release.manifest import check_files, manifest_digest
@@ -210,6 +219,7 @@ def _verify_folder(folder: Path, key: Path | None) -> Report:
             ledger_problem=release_ledger.ledger_problem,
         )
     )
+    findings += revocations.bundle_findings(folder, record, public_pem or "", listed, workspace)
     return _verdict(f"Release {record.name} in {folder}", findings, notes, record.manifest_sha256)
 
 
@@ -217,12 +227,24 @@ def _verdict(what: str, findings: list[Finding], notes: list[Finding], digest: s
     if not findings:
         return Report(
             summary=f"{what} is sound: every byte is what was recorded.",
-            data={"sound": True, "manifest_sha256": digest},
+            data={"sound": True, "superseded": False, "manifest_sha256": digest},
             findings=notes,
+        )
+    superseded = [finding for finding in findings if finding.code == "release.superseded"]
+    if len(superseded) == len(findings):
+        return Report(
+            summary=f"{what} is what was signed, but it is superseded: use it no longer.",
+            data={"sound": True, "superseded": True, "manifest_sha256": digest},
+            findings=[*findings[:_TOLD], *notes],
         )
     return Report(
         summary=f"{what} is NOT sound: {len(findings)} findings.",
-        data={"sound": False, "problems": len(findings), "manifest_sha256": digest},
+        data={
+            "sound": False,
+            "superseded": bool(superseded),
+            "problems": len(findings),
+            "manifest_sha256": digest,
+        },
         findings=[*findings[:_TOLD], *notes],
     )
 
@@ -253,8 +275,10 @@ def _ledger_findings(workspace: Workspace, record: Any) -> list[Finding]:
 def _data_of(workspace: Workspace, record: Any) -> Iterator[tuple[Path, list[Finding]]]:
     """Yield the folder that holds a release's data: the working folder if it is that release, else as DVC has it."""
     from workbench.release.manifest import check_files, manifest_digest
+    from workbench.release.revocation import require_current
 
     layout = workspace.layout
+    require_current(revocations.known(workspace), record)
     newest = _records(workspace)[-1].name == record.name
     there = layout.release.is_dir()
     if there:
@@ -349,7 +373,8 @@ def export(
     with _data_of(workspace, record) as (folder, _):
         _require_clean(check_files(folder))
         release_ledger.enter_export(ledger, record.name, record.manifest_sha256)
-        write_bundle(destination, folder, record_path, record, ledger.public_key_pem())
+        known = revocations.list_path(workspace)
+        write_bundle(destination, folder, record_path, record, ledger.public_key_pem(), revocations=known)
     return Report(
         summary=f"Release {name} is in {destination}; {HOWTO} says how anyone can verify it.",
         data={"release": name, "path": str(destination)},
@@ -374,13 +399,15 @@ def card(name: NameOption = None, *, workspace: Workspace) -> Report:
 
 @command(release, "list")
 def list_releases(*, workspace: Workspace) -> Report:
-    """List the releases of this workspace, oldest first."""
+    """List the releases of this workspace, oldest first, and whether each may still be used."""
+    states = revocations.states(workspace)
     rows = [
         {
             "name": record.name,
             "images": record.predicate["counts"]["images"],
             "objects": record.predicate["counts"]["instances"],
             "manifest_sha256": record.manifest_sha256[:16],
+            "state": states.get(record.manifest_sha256, "current"),
         }
         for record in _records(workspace)
     ]

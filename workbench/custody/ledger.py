@@ -47,6 +47,8 @@ class Event:
         receive, admit, quarantine, annotate, adjudicate, release, export, partner, ...
     object_sha256
         The bytes concerned, 64 hexadecimal digits; null where the event concerns none.
+    terms_sha256
+        Digest of the licence and usage terms it happened under (`domain.terms.terms_digest`).
     once
         If given, an event with this key is entered one time only, however often it is appended.
 
@@ -60,6 +62,7 @@ class Event:
     object_sha256: str | None = None
     size_bytes: int | None = None
     reason: str | None = None
+    terms_sha256: str | None = None
     once: str | None = None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from workbench.domain.findings import bad_usage
 from workbench.release.manifest import NAME as MANIFEST
 from workbench.release.record import RECORD, Record
+from workbench.release.revocation import NAME as REVOCATIONS
 
 DATA, KEY, SIGNED, SIGNATURE, HOWTO = "data", "public_key.pem", "record.signed", "record.sig", "HOWTO-VERIFY.txt"
 
@@ -40,13 +41,26 @@ You need `sha256sum` and `openssl` (version 3 or newer), nothing of the workbenc
 The record (record.signed is its text; record.json the same as a DSSE envelope) also holds the entry of the ledger that
 stands for this release, and the proof that it is in the ledger's tree. `workbench release verify .` checks all of it.
 
+A release may be superseded later, because a partner withdrew photographs. Ask the releasing body for its newest
+releases/revocations.json and run `workbench release verify . --revocations revocations.json`.
+
 What this proves: that nothing changed since the release was signed. It says nothing about what happened before.
 Manifest: {manifest}
 """
 
 
-def write_bundle(destination: Path, data: Path, record_path: Path, record: Record, public_pem: str) -> None:
+def write_bundle(
+    destination: Path,
+    data: Path,
+    record_path: Path,
+    record: Record,
+    public_pem: str,
+    *,
+    revocations: Path | None = None,
+) -> None:
     """Write a bundle into a new folder; it appears whole or not at all.
+
+    The list of superseded releases goes with it as it is known now, where there is one.
 
     Raises
     ------
@@ -62,6 +76,8 @@ def write_bundle(destination: Path, data: Path, record_path: Path, record: Recor
     part.mkdir()
     shutil.copytree(data, part / DATA)
     shutil.copyfile(record_path, part / RECORD)
+    if revocations is not None and revocations.is_file():
+        shutil.copyfile(revocations, part / REVOCATIONS)
     (part / SIGNED).write_bytes(record.signed_bytes)
     (part / SIGNATURE).write_bytes(record.signature)
     (part / KEY).write_text(public_pem, encoding="utf-8")
