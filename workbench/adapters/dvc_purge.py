@@ -120,6 +120,12 @@ def _reach(repo: Any, remote: str, found: Stores) -> None:
     name = f"DVC remote {remote}"
     try:
         store = repo.cloud.get_remote_odb(remote)
+        if store.fs.protocol == "local" and not Path(store.path).parents[1].is_dir():
+            # An empty remote and one that is not mounted look alike to DVC: nothing to delete in either.
+            found.unreachable[name] = (
+                f"{Path(store.path).parents[1].name} is not there; mount it, or remove the remote."
+            )
+            return
         found.objects[name] = set(store.all()) if store.fs.exists(store.path) else set()
     except Exception as error:  # noqa: BLE001 -- each kind of remote fails in its own way
         found.unreachable[name] = f"{type(error).__name__}: {error}"

@@ -143,16 +143,19 @@ def _enter(workspace: Workspace, contribution: str, kind: str, reason: str, *, d
                 reason=reason,
             )
             Ledger.open(workspace.layout.custody).append([event], now=datetime.now(UTC))
-    held = reason if kind == "hold" else None
-    said = "is held" if kind == "hold" else "is not held"
-    verb = f"{said} already" if not changes else said.replace("is", "would be") if dry_run else f"{said} any longer"
-    if kind == "hold":
-        verb = verb.replace(" any longer", "")
     return Report(
-        summary=f"Contribution {contribution} {verb}{f' ({reason})' if held else ''}.",
-        data={"contribution_id": contribution, "held": held, "changed": changes},
+        summary=f"Contribution {contribution} {_said(kind, changes=changes, dry_run=dry_run)}.",
+        data={"contribution_id": contribution, "held": reason if kind == "hold" else None, "changed": changes},
         next_command=f"workbench contribution show {contribution}",
     )
+
+
+def _said(kind: str, *, changes: bool, dry_run: bool) -> str:
+    if not changes:
+        return "is held already, for this very reason" if kind == "hold" else "is not held"
+    if dry_run:
+        return "would be held" if kind == "hold" else "would no longer be held"
+    return "is held: it cannot be withdrawn" if kind == "hold" else "is no longer held"
 
 
 def terms_findings(layout: Layout) -> Iterator[Finding]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,16 +18,19 @@ from workbench.cli.command import command
 from workbench.cli.contributions import ContributionArgument, known_standings
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
+from workbench.cli.withdrawal_certificate import certify, enter_withdrawal
 from workbench.cli.withdrawal_places import Place, places, track_data
 from workbench.cli.withdrawal_reach import judge, reach
-from workbench.custody.certificate import certificate_document, read_certificate, write_certificate
-from workbench.custody.ledger import Event, Ledger, prove_all
+from workbench.custody.ledger import Ledger
 from workbench.custody.standing import Standing, require_standing
 from workbench.custody.withdrawal import Found, Plan, plan_path, read_plan, write_plan
 from workbench.domain.findings import Finding, Severity, WorkbenchError, bad_usage, refused
 
 #: What a withdrawal writes to besides custody; none of it may change meanwhile.
 _LOCKS = ("custody", "labelling", "catalogue", "release")
+
+#: The reason told where the one first given is lost; the ledger has it.
+_RECORD_LOST = "repeated after its record was lost; the ledger has the reason"
 
 
 def register(app: typer.Typer) -> None:
@@ -56,15 +56,24 @@ def withdraw(
         for purpose in _LOCKS:
             held.enter_context(workspace.exclusive(purpose))
         standing = require_standing(known_standings(workspace.layout), contribution)
-        plan = _planned(workspace, standing, reason)
-        known = reach(workspace, plan, standing)
-        listed = places(workspace, known, held)
-        surveyed = _surveyed(workspace, known, listed)
+        plan = reach(workspace, _planned(workspace, standing, reason), standing)
+        listed = places(workspace, plan, held)
+        surveyed = _surveyed(workspace, plan, listed)
         if dry_run:
             return _listed(surveyed, standing)
         if not yes:
             _ask(surveyed, standing)
         return _carried_out(workspace, surveyed, listed)
+
+
+def complete_pending(workspace: Workspace) -> Iterator[Report]:
+    """Repeat each withdrawal that some place still waits for; yield what came of it."""
+    for standing in known_standings(workspace.layout).values():
+        if standing.withdrawn:
+            path = plan_path(workspace.layout.custody, standing.contribution_id, standing.withdrawals)
+            plan = read_plan(path)
+            if plan is None or plan.pending:
+                yield withdraw(standing.contribution_id, workspace=workspace, reason=_RECORD_LOST, yes=True)
 
 
 def _planned(workspace: Workspace, standing: Standing, reason: str) -> Plan:
@@ -103,9 +112,9 @@ def _surveyed(workspace: Workspace, plan: Plan, listed: Sequence[Place]) -> Plan
     with dvc_purge.stores(workspace.layout.root, workspace.layout.state) as stores:
         objects = dvc_purge.judged(stores, judge(plan.traces))
         for name, count in dvc_purge.present(stores, objects).items():
-            was = found.get(name, Found(found=0))
-            # More may be listed now than will go: what later turns out to be used by what stays is kept.
-            found[name] = Found(found=max(was.found, count), left=count)
+            # More may be listed now than will go: what turns out to be used by what stays is kept. So it is
+            # counted only when it goes.
+            found[name] = Found(found=found.get(name, Found(found=0)).found, left=count)
         for name, why in stores.unreachable.items():
             found[name] = Found(found=found.get(name, Found(found=0)).found, pending=why)
     return replace(plan, places=found, releases=revocations.concerned(workspace, plan, objects))
@@ -120,10 +129,12 @@ def _looked(place: Place, was: Found) -> Found:
 
 
 def _rows(plan: Plan) -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, place in plan.places.items():
-        state = place.pending or ("nothing left" if place.done else f"{place.left} to purge")
-        rows.append({"place": name, "found": place.found, "state": state})
+        # Of DVC's objects it is known only once the data is pruned which of them something that stays still uses.
+        many = f"at most {place.left}" if name.startswith("DVC") else str(place.left)
+        state = place.pending or ("nothing left" if place.done else f"{many} to purge")
+        rows.append({"place": name, "found": max(place.found, place.left or 0), "state": state})
     return rows
 
 
@@ -177,7 +188,7 @@ def _carried_out(workspace: Workspace, plan: Plan, listed: Sequence[Place]) -> R
     custody = workspace.layout.custody
     ledger = Ledger.open(custody)
     write_plan(custody, plan)
-    ledger.append([_event(plan, "withdraw", plan.reason, once=f"withdraw/{plan.name}")], now=datetime.now(UTC))
+    enter_withdrawal(ledger, plan)
     for place in listed:
         plan = _purged(place, plan)
         write_plan(custody, plan)
@@ -186,7 +197,7 @@ def _carried_out(workspace: Workspace, plan: Plan, listed: Sequence[Place]) -> R
     listing = revocations.supersede(workspace, plan)
     dvc.commit(workspace.layout.root, [*changed, *listing], f"Withdraw {plan.contribution_id}")
     write_plan(custody, plan)
-    page = _certify(workspace, ledger, plan)
+    page = certify(workspace, ledger, plan)
     pending = plan.pending
     state = f"; pending in {len(pending)} places" if pending else ""
     superseded = f"; superseded: {', '.join(plan.releases)}" if plan.releases else ""
@@ -221,7 +232,7 @@ def _purge_objects(workspace: Workspace, plan: Plan) -> Plan:
         plan = replace(plan, objects=tuple(sorted({*plan.objects, *objects})))
         told = dict(plan.places)
         for name, count in dvc_purge.present(stores, objects).items():
-            told[name] = Found(found=max(count, dvc_purge.present(stores, plan.objects)[name]), left=count)
+            told[name] = Found(found=max(told[name].found, count), left=count)
         write_plan(layout.custody, replace(plan, places=told))  # before anything goes: a repeat must count it too
         dvc_purge.forget_runs(layout.root, objects)
         for name in list(stores.held):
@@ -235,56 +246,6 @@ def _deleted(stores: dvc_purge.Stores, name: str, objects: set[str], was: Found)
     except Exception as error:  # noqa: BLE001 -- each kind of remote fails in its own way, and the others go on
         return replace(was, pending=f"{type(error).__name__}: {error}")
     return replace(was, left=dvc_purge.present(stores, objects)[name], pending=None)
-
-
-def _event(plan: Plan, kind: str, reason: str, *, once: str, object_sha256: str | None = None) -> Event:
-    return Event(
-        kind=kind,
-        actor=actor(),
-        partner_id=plan.partner_id,
-        contribution_id=plan.contribution_id,
-        object_sha256=object_sha256,
-        reason=reason,
-        once=once,
-    )
-
-
-def _certify(workspace: Workspace, ledger: Ledger, plan: Plan) -> Path:
-    """Write the certificate, and enter its digest in the ledger; one that still holds stays as it is."""
-    folder = workspace.layout.custody / "certificates" / plan.name
-    known = read_certificate(folder / "certificate.json")
-    document = certificate_document(
-        plan,
-        issued_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        ledger=_ledger_part(ledger, plan) if known is None else known["certificate"]["ledger"],
-        handed_out=revocations.handed_out(ledger, plan.releases),
-        sign=ledger.sign,
-        public_pem=ledger.public_key_pem(),
-    )
-    if known is None or _without_time(known) != _without_time(document):
-        write_certificate(folder, document)
-    digest = hashlib.sha256((folder / "certificate.json").read_bytes()).hexdigest()
-    reason = f"pending: {', '.join(plan.pending)}" if plan.pending else "complete"
-    event = _event(plan, "purge", reason, once=f"purge/{plan.name}/{digest}", object_sha256=digest)
-    ledger.append([event], now=datetime.now(UTC))
-    return folder / "certificate.html"
-
-
-def _without_time(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in document["certificate"].items() if key != "issued_at"}
-
-
-def _ledger_part(ledger: Ledger, plan: Plan) -> dict[str, Any]:
-    entry = ledger.find(f"withdraw/{plan.name}")
-    if entry is None:  # it was entered a moment ago
-        raise refused("custody.entry-missing", plan.name, "is not in the ledger.", "Run `workbench ledger verify`.")
-    checkpoint = ledger.append([], now=datetime.now(UTC))
-    (proof,) = prove_all(ledger.entries()[: checkpoint.size], [entry.seq])
-    return {
-        "entry": base64.b64encode(entry.body).decode(),
-        "proof": proof.to_json(),
-        "checkpoint": checkpoint.note,
-    }
 
 
 def _pending(place: str, why: str) -> Finding:

@@ -47,7 +47,8 @@ def prune_files(root: Path, paths: Iterable[Path], traces: Traces) -> list[Path]
 def _prune(path: Path, traces: Traces) -> bool:
     """Prune a file in place; say whether that can be done with its kind."""
     if is_table(path):
-        table = traces.without(pq.read_table(path.open("rb")))
+        with path.open("rb") as file:
+            table = traces.without(pq.read_table(file))
         part = path.with_name(path.name + ".part")
         pq.write_table(table, part, compression="zstd", use_dictionary=True)
         os.replace(part, path)

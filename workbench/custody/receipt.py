@@ -13,7 +13,8 @@ from typing import Any
 
 from workbench.custody.keys import Checkpoint
 from workbench.custody.ledger import Entry, InclusionProof
-from workbench.domain.delivery import Contribution
+from workbench.domain.delivery import Contribution, UsageTerms
+from workbench.domain.terms import terms_digest
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Receipt {contribution}</title>
@@ -26,6 +27,10 @@ code, pre {{ font: 12px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; wh
 </style>
 <h1>Receipt for contribution {contribution}</h1>
 <p>Given to <b>{partner}</b> on {received}. {count} files, {size} bytes, under the licence {licence}.</p>
+<h2>Usage terms</h2>
+<table>{terms}</table>
+<p>These terms do not change. The ledger's entry of each file holds their digest: <code>{terms_sha256}</code></p>
+<h2>What this proves</h2>
 <p>Each file is known by its SHA-256, which you can compute yourself with <code>sha256sum</code>. The workbench keeps the
 bytes sealed and unaltered. What this proves: that a file has not changed since it was received. It says nothing about
 what happened before.</p>
@@ -64,7 +69,8 @@ def receipt_document(
         for image_id, (entry, proof) in sorted(proofs.items())
     ]
     return {
-        "contribution": asdict(contribution),
+        "contribution": {**asdict(contribution), "terms": contribution.terms.to_json()},
+        "terms_sha256": terms_digest(contribution.licence, contribution.terms),
         "checkpoint": checkpoint.note,
         "public_key": public_pem,
         "files": files,
@@ -85,6 +91,8 @@ def write_receipt(folder: Path, document: Mapping[str, Any]) -> Path:
         partner=escape(contribution["partner_id"]),
         received=escape(contribution["received_at"]),
         licence=escape(contribution["licence"]),
+        terms=_terms_rows(contribution["terms"]),
+        terms_sha256=document["terms_sha256"],
         count=contribution["file_count"],
         size=f"{contribution['total_bytes']:,}",
         note=escape(document["checkpoint"]),
@@ -97,3 +105,39 @@ def write_receipt(folder: Path, document: Mapping[str, Any]) -> Path:
         part.write_text(content, encoding="utf-8")
         os.replace(part, folder / name)
     return folder / "receipt.html"
+
+
+#: The terms in words, for a page that people read.
+_TERMS = {
+    "permitted_purposes": "may be used for",
+    "onward_sharing": "may be handed on to",
+    "embargo_until": "not to be released before",
+    "retention_until": "not to be kept after",
+    "legal_basis": "legal basis",
+    "controller": "controller",
+    "agreement_ref": "agreement",
+    "personal_data_declared": "personal data declared",
+}
+
+_SHARING = {
+    "none": "nobody",
+    "project": "members of the project",
+    "named": "those whom the agreement names",
+    "public": "everybody",
+}
+
+
+def _terms_rows(stated: Mapping[str, Any]) -> str:
+    """Return the terms as rows of a table, each with what it means if it is not stated."""
+    terms = UsageTerms.from_json(stated)
+    said: dict[str, str | None] = {
+        "permitted_purposes": ", ".join(terms.permitted_purposes) or "any purpose the licence permits",
+        "onward_sharing": _SHARING[terms.onward_sharing.value],
+        "embargo_until": terms.embargo_until,
+        "retention_until": terms.retention_until,
+        "legal_basis": terms.legal_basis,
+        "controller": terms.controller,
+        "agreement_ref": terms.agreement_ref,
+        "personal_data_declared": "yes" if terms.personal_data_declared else "no",
+    }
+    return "".join(f"<tr><th>{_TERMS[key]}</th><td>{escape(value or '-')}</td></tr>" for key, value in said.items())

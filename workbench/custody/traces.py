@@ -22,8 +22,8 @@ _DIGEST = 64
 _HEXADECIMAL = re.compile(rb"[0-9a-f]{64,}")
 _CHUNK_BYTES = 1 << 22
 _PARQUET = b"PAR1"
-#: First bytes of picture formats: no identifier is looked for in them, their hash says what they are.
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
+#: First bytes of JPEG, PNG and TIFF: no identifier is looked for in them, their hash says what they are.
+_PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
