@@ -182,6 +182,7 @@ def test_a_remote_that_is_away_is_pending_and_a_repeat_completes(world: World) -
     assert (first["data"]["complete"], second["data"]["complete"]) == (False, True)
     assert second["findings"] == []
     places = second["data"]["places"]
+    assert places["DVC cache"]["found"] == world.answers["dry"]["data"]["places"]["DVC cache"]["left"]
     assert places["DVC cache"]["found"] >= places["DVC remote store"]["found"] > 20
 
 

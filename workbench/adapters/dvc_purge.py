@@ -6,6 +6,7 @@ objects. Only objects are deleted here, never a version in git.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -20,7 +21,8 @@ import yaml
 from workbench.domain.findings import busy
 
 _FOLDER = ".dir"
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+#: Endings of picture files.
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 CACHE = "DVC cache"
 
 
@@ -136,18 +138,29 @@ def _reach(repo: Any, remote: str, found: Stores) -> None:
 def tables(found: Stores) -> Iterator[Path]:
     """Yield each object that may be a table, as a local file for the while; pictures of a remote are passed over."""
     folders = found.folders()
-    pictures = {oid for listed in folders.values() for path, oid in listed if path.endswith(_PICTURES)}
+    pictures = {oid for listed in folders.values() for path, oid in listed if path.endswith(PICTURES)}
     for oid in sorted(found.everything() - set(folders)):
         if found.of(oid) == CACHE or oid not in pictures:
             with found.file(oid) as path:
                 yield path
 
 
-def judged(found: Stores, judge: Judge) -> set[str]:
+def objects_of(paths: Iterable[Path]) -> set[str]:
+    """Return the names that DVC gives the contents of files."""
+    found = set()
+    for path in paths:
+        with path.open("rb") as file:
+            # DVC's own naming; nothing here rests on it being hard to forge.
+            found.add(hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest())
+    return found
+
+
+def judged(found: Stores, judge: Judge, *, used: frozenset[str] | set[str]) -> set[str]:
     """Return the objects that must go.
 
     Those are: what holds or names something withdrawn; the folders that list such an object; and what only such
-    folders list besides pictures, as cards and summaries of a version that held it.
+    folders list besides pictures, as cards and summaries of a version that held it. Of the last, those that files of
+    the workspace which stay are made of (``used``) stay.
     """
     folders = found.folders()
     entries = [(path, oid) for listed in folders.values() for path, oid in listed]
@@ -164,7 +177,7 @@ def judged(found: Stores, judge: Judge) -> set[str]:
     }
     staying = {oid for folder, listed in folders.items() if folder not in tainted for _, oid in listed}
     only_there = {oid for folder in tainted for path, oid in folders[folder] if not judge.clean(path)}
-    return gone | tainted | (only_there - staying)
+    return gone | tainted | (only_there - staying - used)
 
 
 def present(found: Stores, oids: Iterable[str]) -> dict[str, int]:

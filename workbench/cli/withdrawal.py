@@ -19,7 +19,7 @@ from workbench.cli.contributions import ContributionArgument, known_standings
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.cli.withdrawal_certificate import certify, enter_withdrawal
-from workbench.cli.withdrawal_places import Place, places, track_data
+from workbench.cli.withdrawal_places import Place, places, staying_files, track_data
 from workbench.cli.withdrawal_reach import judge, reach
 from workbench.custody.ledger import Ledger
 from workbench.custody.standing import Standing, require_standing
@@ -110,14 +110,18 @@ def _surveyed(workspace: Workspace, plan: Plan, listed: Sequence[Place]) -> Plan
     for place in listed:
         found[place.name] = _looked(place, found.get(place.name, Found(found=0)))
     with dvc_purge.stores(workspace.layout.root, workspace.layout.state) as stores:
-        objects = dvc_purge.judged(stores, judge(plan.traces))
+        objects = dvc_purge.judged(stores, judge(plan.traces), used=_used(workspace, plan))
         for name, count in dvc_purge.present(stores, objects).items():
-            # More may be listed now than will go: what turns out to be used by what stays is kept. So it is
-            # counted only when it goes.
+            # It counts as found only when it goes: what else is made of it may still change until then.
             found[name] = Found(found=found.get(name, Found(found=0)).found, left=count)
         for name, why in stores.unreachable.items():
             found[name] = Found(found=found.get(name, Found(found=0)).found, pending=why)
     return replace(plan, places=found, releases=revocations.concerned(workspace, plan, objects))
+
+
+def _used(workspace: Workspace, plan: Plan) -> set[str]:
+    """Return the DVC objects of the tables and texts that stay in the workspace."""
+    return dvc_purge.objects_of(staying_files(workspace, plan))
 
 
 def _looked(place: Place, was: Found) -> Found:
@@ -131,9 +135,7 @@ def _looked(place: Place, was: Found) -> Found:
 def _rows(plan: Plan) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name, place in plan.places.items():
-        # Of DVC's objects it is known only once the data is pruned which of them something that stays still uses.
-        many = f"at most {place.left}" if name.startswith("DVC") else str(place.left)
-        state = place.pending or ("nothing left" if place.done else f"{many} to purge")
+        state = place.pending or ("nothing left" if place.done else f"{place.left} to purge")
         rows.append({"place": name, "found": max(place.found, place.left or 0), "state": state})
     return rows
 
@@ -228,7 +230,7 @@ def _purge_objects(workspace: Workspace, plan: Plan) -> Plan:
     """Delete the objects from DVC's cache and remotes, and take them out of dvc.lock."""
     layout = workspace.layout
     with dvc_purge.stores(layout.root, layout.state) as stores:
-        objects = dvc_purge.judged(stores, judge(plan.traces))
+        objects = dvc_purge.judged(stores, judge(plan.traces), used=_used(workspace, plan))
         plan = replace(plan, objects=tuple(sorted({*plan.objects, *objects})))
         told = dict(plan.places)
         for name, count in dvc_purge.present(stores, objects).items():

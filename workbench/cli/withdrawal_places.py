@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,16 +74,30 @@ def _data(workspace: Workspace, plan: Plan) -> Place:
 
     def purge() -> None:
         found = list(concerned(layout.data, traces))
-        for out in sorted(dvc_purge.rebuilt(layout.root)):
-            folder = layout.root / out
-            if any(path.is_relative_to(folder) for path in found):
-                shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+        for folder in _made_anew(workspace, found):
+            shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
         left = [path for path in found if path.exists()]
         kept = prune_files(layout.data, left, traces)
         _seal_snapshots(kept)
         remove_empty(layout.data, {path.parent for path in left})
 
     return Place(name="data: tables, labels, working copies and what was made of them", find=find, purge=purge)
+
+
+def _made_anew(workspace: Workspace, found: Sequence[Path]) -> list[Path]:
+    """Return the outputs that hold some of the files and that their stage makes anew: they go whole."""
+    root = workspace.layout.root
+    outputs = [root / out for out in sorted(dvc_purge.rebuilt(root))]
+    return [folder for folder in outputs if any(path.is_relative_to(folder) for path in found)]
+
+
+def staying_files(workspace: Workspace, plan: Plan) -> list[Path]:
+    """Return the tables and texts below data/ that a withdrawal leaves as they are."""
+    data = workspace.layout.data
+    found = set(concerned(data, plan.traces))
+    folders = _made_anew(workspace, sorted(found))
+    there = (path for path in sorted(data.rglob("*")) if path.is_file() and path.suffix not in dvc_purge.PICTURES)
+    return [path for path in there if path not in found and not any(path.is_relative_to(f) for f in folders)]
 
 
 def _seal_snapshots(changed: list[Path]) -> None:

@@ -13,8 +13,6 @@ from workbench.custody.traces import Lineage, Traces, digests_in, is_table, line
 from workbench.custody.withdrawal import Plan
 from workbench.layout import Layout
 
-_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-
 
 def judge(traces: Traces) -> dvc_purge.Judge:
     """Return what decides about DVC's objects.
@@ -24,7 +22,7 @@ def judge(traces: Traces) -> dvc_purge.Judge:
 
     def clean(path: str) -> bool:
         named = any(digests_in(PurePosixPath(path).name.encode()))
-        return PurePosixPath(path).suffix in _PICTURES and named and not traces.named(path)
+        return PurePosixPath(path).suffix in dvc_purge.PICTURES and named and not traces.named(path)
 
     return dvc_purge.Judge(in_file=traces.in_file, named=traces.named, clean=clean)
 
