@@ -23,6 +23,8 @@ from workbench.labelling.snapshot import write_manifest
 _SERVERS = ("label-studio", "mongod", "logs")
 #: Where Label Studio leaves each export it ever made.
 _EXPORTS = "export"
+#: What lists the files of a labelling snapshot.
+_SNAPSHOT = "snapshot.json"
 
 #: Seconds FiftyOne's database may take to open.
 _MONGOD_READY_S = 60.0
@@ -95,6 +97,7 @@ def staying_files(workspace: Workspace, plan: Plan) -> list[Path]:
     """Return the tables and texts below data/ that a withdrawal leaves as they are."""
     data = workspace.layout.data
     found = set(concerned(data, plan.traces))
+    found |= {path.parent / _SNAPSHOT for path in found}  # it lists the hashes of the files beside it
     folders = _made_anew(workspace, sorted(found))
     there = (path for path in sorted(data.rglob("*")) if path.is_file() and path.suffix not in dvc_purge.PICTURES)
     return [path for path in there if path not in found and not any(path.is_relative_to(f) for f in folders)]
@@ -102,8 +105,8 @@ def staying_files(workspace: Workspace, plan: Plan) -> list[Path]:
 
 def _seal_snapshots(changed: list[Path]) -> None:
     """Write snapshot.json anew where files it lists were pruned."""
-    for folder in sorted({path.parent for path in changed if (path.parent / "snapshot.json").is_file()}):
-        listed = json.loads((folder / "snapshot.json").read_text(encoding="utf-8")).get("sha256", {})
+    for folder in sorted({path.parent for path in changed if (path.parent / _SNAPSHOT).is_file()}):
+        listed = json.loads((folder / _SNAPSHOT).read_text(encoding="utf-8")).get("sha256", {})
         write_manifest(folder, [name for name in listed if (folder / name).is_file()])
 
 
