@@ -134,16 +134,19 @@ def _caches(workspace: Workspace, traces: Traces) -> Place:
             return len(inside) < 2 or inside[1] != _EXPORTS  # noqa: PLR2004 -- a file of the folder itself
         return inside[0] in _SERVERS or path.suffix == ".lock" or inside[0] in {"credentials.json", "servers.json"}
 
-    def purge() -> None:
-        found = list(concerned(state, traces, skip=skip))
-        prune_files(state, found, traces)
-        remove_empty(state, {path.parent for path in found})
+    # DVC runs experiments in copies of the workspace.
+    roots = ((state, skip), (workspace.layout.root / ".dvc" / "tmp" / "exps", lambda _: False))
 
-    return Place(
-        name="caches, leftovers and exports in .workbench",
-        find=lambda: sum(1 for _ in concerned(state, traces, skip=skip)),
-        purge=purge,
-    )
+    def find() -> int:
+        return sum(1 for root, passed in roots for _ in concerned(root, traces, skip=passed))
+
+    def purge() -> None:
+        for root, passed in roots:
+            found = list(concerned(root, traces, skip=passed))
+            prune_files(root, found, traces)
+            remove_empty(root, {path.parent for path in found})
+
+    return Place(name="caches, leftovers and exports in .workbench and .dvc/tmp", find=find, purge=purge)
 
 
 def _label_studio(workspace: Workspace, traces: Traces) -> Place:

@@ -38,15 +38,15 @@ _PAGE = """<!doctype html>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }}
 h1 {{ font-size: 1.5rem }} h2 {{ font-size: 1.1rem }} table {{ border-collapse: collapse; width: 100% }}
 td, th {{ text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top }}
-td.n {{ text-align: right }} .pending {{ color: #9a3412; font-weight: 600 }}
+td.n, th.n {{ text-align: right }} .pending {{ color: #9a3412; font-weight: 600 }}
 code, pre {{ font: 12px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; white-space: pre-wrap }}
 @media print {{ body {{ margin: 0 }} }}
 </style>
 <h1>Certificate of withdrawal: contribution {contribution}</h1>
 <p>Partner <b>{partner}</b>. Withdrawn on {started} by {actor}. Reason: {reason}</p>
-<p>{verdict}</p>
+<p>{verdict} This was so on {issued}.</p>
 <h2>Places</h2>
-<table><tr><th>place</th><th>found</th><th>left</th><th></th></tr>{places}</table>
+<table><tr><th>place</th><th class="n">found</th><th class="n">left</th><th></th></tr>{places}</table>
 <h2>Releases</h2>{releases}
 <h2>What a withdrawal does not reach</h2><ul>{beyond}</ul>
 <h2>The ledger's entry of the withdrawal</h2><pre>{entry}</pre>
@@ -117,6 +117,7 @@ def write_certificate(folder: Path, document: Mapping[str, Any]) -> Path:
         actor=escape(told["actor"]),
         reason=escape(told["reason"]),
         verdict=verdict,
+        issued=escape(told["issued_at"]),
         places=places,
         releases=_listing(listed) if listed else "<p>No release held any of it.</p>",
         beyond="".join(f"<li>{escape(sentence)}</li>" for sentence in told["beyond"]),
@@ -132,7 +133,9 @@ def write_certificate(folder: Path, document: Mapping[str, Any]) -> Path:
 
 def _place_row(place: Mapping[str, Any]) -> str:
     left = "?" if place["left"] is None else place["left"]
-    state = f'<span class="pending">pending: {escape(place["pending"])}</span>' if place["pending"] else "purged"
+    state = "purged" if place["found"] else "held nothing"
+    if place["pending"]:
+        state = f'<span class="pending">pending: {escape(place["pending"])}</span>'
     return (
         f'<tr><td>{escape(place["place"])}</td><td class="n">{place["found"]}</td><td class="n">{left}</td>'
         f"<td>{state}</td></tr>"
