@@ -57,9 +57,9 @@ def places(workspace: Workspace, plan: Plan, held: ExitStack) -> list[Place]:
             purge=lambda: withdrawal.remove_originals(custody, cid),
         ),
         Place(
-            name="custody's copy of the receipt, and such records",
-            find=lambda: len(withdrawal.records_of(custody, cid)),
-            purge=lambda: withdrawal.remove_records(custody, cid),
+            name="custody's copy of the receipt, and what was viewed",
+            find=lambda: len(withdrawal.records_of(custody, plan.traces)),
+            purge=lambda: withdrawal.remove_records(custody, plan.traces),
         ),
         _data(workspace, plan),
         _caches(workspace, plan.traces),

@@ -15,11 +15,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from workbench.custody.keys import sync_folder, write_secret
+from workbench.custody.prune import concerned, prune_files, remove_empty
 from workbench.custody.traces import TOMBSTONE, Traces
 from workbench.domain.findings import refused
 
 #: Folders of custody/ that hold no record of one contribution only, or that outlive it.
-_KEPT = frozenset({"keys", "checkpoints", "withdrawals", "objects"})
+_KEPT = frozenset({"keys", "checkpoints", "withdrawals", "certificates", "fixity", "objects"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,16 +148,22 @@ def remove_originals(custody: Path, contribution_id: str) -> None:
     _remove(custody / "objects" / contribution_id)
 
 
-def records_of(custody: Path, contribution_id: str) -> list[Path]:
-    """Return the custody records of one contribution only: the reference to its names, its receipt, and the like."""
-    folders = [path for path in custody.glob("*") if path.is_dir() and path.name not in _KEPT]
-    return sorted(path for folder in folders for path in folder.iterdir() if path.name.split(".")[0] == contribution_id)
+def record_folders(custody: Path) -> list[Path]:
+    """Return the folders of custody with records of contributions: names, receipts, what was handed out to be viewed."""
+    return sorted(path for path in custody.glob("*") if path.is_dir() and path.name not in _KEPT)
 
 
-def remove_records(custody: Path, contribution_id: str) -> None:
-    """Remove the custody records of one contribution."""
-    for path in records_of(custody, contribution_id):
-        _remove(path)
+def records_of(custody: Path, traces: Traces) -> list[Path]:
+    """Return the files of these folders that are, hold or speak of something of a contribution."""
+    return [path for folder in record_folders(custody) for path in concerned(folder, traces)]
+
+
+def remove_records(custody: Path, traces: Traces) -> None:
+    """Take a contribution out of these folders: its own files go, others lose what speaks of it."""
+    for folder in record_folders(custody):
+        found = list(concerned(folder, traces))
+        prune_files(folder, found, traces)
+        remove_empty(folder, {path.parent for path in found})
 
 
 def write_tombstone(folder: Path, plan: Plan, *, withdrawn_at: str) -> None:

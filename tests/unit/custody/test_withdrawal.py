@@ -23,7 +23,9 @@ from workbench.custody.withdrawal import (
     keys_of,
     plan_path,
     read_plan,
+    records_of,
     remove_originals,
+    remove_records,
     shred_keys,
     write_plan,
     write_tombstone,
@@ -152,6 +154,22 @@ def test_a_shredded_key_opens_nothing_and_other_contributions_stay(tmp_path: Pat
     remove_originals(tmp_path, CID)
     assert store.listed() == [("c-2", object_id)]
     assert store.read("c-2", object_id) == b"a photograph"
+
+
+def test_custody_s_own_copies_go_and_those_of_others_stay(tmp_path: Path) -> None:
+    original = b"\xff\xd8\xff an original that somebody viewed"
+    for name in (f"receipts/{CID}/receipt.json", "receipts/c-2/receipt.json", f"names/{CID}", "names/c-2"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "viewed").mkdir()
+    (tmp_path / "viewed" / "ab12.jpg").write_bytes(original)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "1.txt").write_text(CID)
+    traces = Traces(contribution_id=CID, images=frozenset([hashlib.sha256(original).hexdigest()]))
+    assert len(records_of(tmp_path, traces)) == 3
+    remove_records(tmp_path, traces)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"receipts/c-2/receipt.json", "names/c-2", "checkpoints/1.txt"}
 
 
 def test_a_recorded_withdrawal_is_read_back_and_a_damaged_record_is_no_withdrawal(tmp_path: Path) -> None:
