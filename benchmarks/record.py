@@ -14,7 +14,19 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 #: In the order of the flow.
-BENCHMARKS = ("intake", "labelling_push", "render", "augmentation", "release", "repeat")
+BENCHMARKS = (
+    "ledger",
+    "intake",
+    "labelling_push",
+    "duplicates",
+    "curation_app",
+    "render",
+    "augmentation",
+    "release",
+    "release_repeat",
+    "release_export",
+    "repeat",
+)
 
 
 def main() -> int:

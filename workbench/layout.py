@@ -43,6 +43,16 @@ class Layout:
         return self.data / "01_intake"
 
     @property
+    def redaction_decisions(self) -> Path:
+        """People's decisions about admitted photographs: which regions are to be covered."""
+        return self.data / "01_decisions"
+
+    @property
+    def redaction(self) -> Path:
+        """Where faces were found."""
+        return self.data / "01_redaction"
+
+    @property
     def labelling(self) -> Path:
         """Frozen snapshots of annotations: one folder a project."""
         return self.data / "02_labelling"
@@ -56,6 +66,11 @@ class Layout:
     def curation(self) -> Path:
         """Duplicates, groups and splits."""
         return self.data / "04_curation"
+
+    @property
+    def curation_decisions(self) -> Path:
+        """What curators decided, append-only; an input of curation."""
+        return self.data / "04_decisions"
 
     @property
     def synthesis(self) -> Path:

@@ -113,12 +113,13 @@ class MeshReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabellerTask:
-    """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id)."""
+    """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown."""
 
     task_id: int
     sha256: str
     predictions: int
     answers: int
+    image: str = ""
 
 
 class Labeller(Protocol):
@@ -146,6 +147,10 @@ class Labeller(Protocol):
 
     def import_tasks(self, project_id: int, tasks: Sequence[Mapping[str, Any]]) -> int:
         """Add tasks (``data`` and perhaps ``predictions``); return how many were added."""
+        ...
+
+    def update_task(self, task_id: int, data: Mapping[str, Any]) -> None:
+        """Put other ``data`` into a task; its answers stay."""
         ...
 
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:
@@ -213,6 +218,8 @@ class Sight:
         Mean grey level, 0 black to 1 white.
     dark_frac, bright_frac
         Shares of nearly black and nearly white pixels, in [0, 1].
+    detail_frac
+        Share of blocks of 16 x 16 pixels in which grey levels vary by more than noise, in [0, 1].
 
     """
 
@@ -220,6 +227,7 @@ class Sight:
     brightness_frac: float
     dark_frac: float
     bright_frac: float
+    detail_frac: float
 
 
 class Gauge(Protocol):
@@ -241,3 +249,56 @@ class Within(Protocol):
         Every pair at most ``most_bits`` apart is returned once, in any order.
         """
         ...
+
+
+#: A picture or a part of one to be embedded: a key that tells its content, the file, and left, top, right, bottom in pixels.
+View = tuple[str, Path, tuple[float, float, float, float] | None]
+
+
+class Embed(Protocol):
+    """Turns pictures into vectors; pictures alike lie close together."""
+
+    def __call__(self, views: Sequence[View]) -> NDArray[np.float32]:
+        """Return a vector of length 1 for each view, (n, d); equal keys give equal vectors."""
+        ...
+
+
+class MostAlike(Protocol):
+    """Finds the vectors most like others."""
+
+    def __call__(
+        self, queries: NDArray[np.float32], base: NDArray[np.float32], count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return for each query the rows of ``base`` most like it and their cosines, best first, (m, count)."""
+        ...
+
+
+class MatchPoints(Protocol):
+    """Counts the corner points of two pictures that fit one turn, scale and shift."""
+
+    def __call__(self, pairs: Sequence[tuple[tuple[str, Path], tuple[str, Path]]]) -> list[int]:
+        """Return the count for each pair of (SHA-256, path)."""
+        ...
+
+
+class Guess(Protocol):
+    """Says how well names can be guessed from vectors by a simple classifier that has not seen the group."""
+
+    def __call__(
+        self, vectors: NDArray[np.float32], names: Sequence[str], groups: Sequence[str]
+    ) -> tuple[float, float] | None:
+        """Return balanced accuracy and that of chance, both in [0, 1]; None if there are too few groups to tell."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eyes:
+    """Everything curation looks at pictures with."""
+
+    fingerprint: Fingerprint
+    within: Within
+    gauge: Gauge
+    embed: Embed
+    most_alike: MostAlike
+    match_points: MatchPoints
+    guess: Guess

@@ -1,11 +1,13 @@
 """The tables that stages hand over: documented schemas, and reading and writing that keep to them.
 
 One schema serves all images and one all instances, so that tables of different stages stack. Absence is null.
-Parquet is written with fixed settings, so equal tables give equal bytes.
+Parquet is written with fixed settings, so equal tables give equal bytes. All schemas stand on this one page, longer than
+others, because it is the page to look a column up on.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +29,7 @@ def _field(name: str, kind: pa.DataType, about: str, *, nullable: bool = False) 
 
 
 _TEXT, _INT, _REAL = pa.string(), pa.int64(), pa.float64()
+_EDGES = ("x_min", "y_min", "x_max", "y_max")
 
 #: A row a file that was delivered (data/00_deliveries/<contribution>/files.parquet).
 FILES = pa.schema(
@@ -79,7 +82,11 @@ ITEMS = pa.schema(
 #: A row an image, in every stage from intake to release.
 IMAGES = pa.schema(
     [
-        _field("image_id", _TEXT, "SHA-256 of the bytes delivered, or of the bytes made if derived"),
+        _field(
+            "image_id",
+            _TEXT,
+            "SHA-256 of the bytes delivered, of the bytes made if derived, of film and time if a frame",
+        ),
         _field("origin", _TEXT, "real, replica, rendered or augmented"),
         _field("path", _TEXT, "the image file, relative to the data folder, with forward slashes"),
         _field("file_sha256", _TEXT, "SHA-256 of the image file at path"),
@@ -91,11 +98,18 @@ IMAGES = pa.schema(
         _field("partner_id", _TEXT, "who gave it; null if rendered", nullable=True),
         _field("seizure_id", _TEXT, "pseudonymous seizure", nullable=True),
         _field("item_id", _TEXT, "physical object", nullable=True),
-        _field("orientation", _INT, "EXIF orientation applied, 1 to 8; null if derived", nullable=True),
+        _field("orientation", _INT, "EXIF orientation applied, 1 to 8; null if rendered or augmented", nullable=True),
         _field("original_width_px", _INT, "width of the original's stored grid", nullable=True),
         _field("original_height_px", _INT, "height of the original's stored grid", nullable=True),
         _field("scale", _REAL, "working-copy pixels per original pixel, in (0, 1]", nullable=True),
-        _field("parent_image_id", _TEXT, "the image an augmented copy was made from", nullable=True),
+        _field("source_image_id", _TEXT, "the film delivered that it is a frame of; null if it is none", nullable=True),
+        _field("frame_time_s", _REAL, "when the film shows it, seconds from its start", nullable=True),
+        _field(
+            "parent_image_id",
+            _TEXT,
+            "what an augmented copy, or a photograph with covered regions, was made from",
+            nullable=True,
+        ),
         _field("seed", _INT, "seed of a rendered or augmented image", nullable=True),
         _field("group_id", _TEXT, "what must not straddle splits; null before curation", nullable=True),
         _field("split", _TEXT, "train, val or test; null before curation or if excluded", nullable=True),
@@ -115,11 +129,71 @@ QUARANTINE = pa.schema(
     ]
 )
 
+#: A row something worth telling of an admitted file (data/01_intake/<contribution>/remarks.parquet).
+REMARKS = pa.schema(
+    [
+        _field("image_id", _TEXT, "SHA-256 of the bytes delivered"),
+        _field("contribution_id", _TEXT, "the hand-over it came in"),
+        _field("code", _TEXT, "finding code"),
+        _field("detail", _TEXT, "one sentence for the partner"),
+        _field("work_key", _TEXT, "key of the inspection that noticed it"),
+    ]
+)
+
 _KEYPOINT = pa.struct(
     [
         pa.field("name", _TEXT, nullable=False),
         pa.field("x_px", _REAL, nullable=False),
         pa.field("y_px", _REAL, nullable=False),
+    ]
+)
+
+#: A row an image in which faces were looked for (data/01_redaction/searched.parquet).
+SEARCHED = pa.schema(
+    [
+        _field("image_id", _TEXT, "the image"),
+        _field("file_sha256", _TEXT, "the image file that was searched"),
+        _field("work_key", _TEXT, "key of the search"),
+        pa.field(
+            "faces",
+            pa.list_(pa.struct([pa.field(name, _REAL, nullable=False) for name in (*_EDGES, "score")])),
+            nullable=False,
+            metadata={"about": "what was found: edges in pixels, score in (0, 1]; best first"},
+        ),
+    ]
+)
+
+#: A row a decision about a region to be covered (data/01_decisions/redaction.parquet); rows are only ever added, and the
+#: last row of a region counts.
+REDACTION_DECISIONS = pa.schema(
+    [
+        _field("region_id", _TEXT, "stable id of the region"),
+        _field("image_id", _TEXT, "the photograph as delivered, whether it has covered regions by now or not"),
+        _field("category", _TEXT, "taxonomy code of what is to be covered, as context.face"),
+        *(_field(name, _REAL, "edge in pixels of the working copy") for name in _EDGES),
+        _field("source", _TEXT, "what proposed it: a detector, a labelling project, or a person"),
+        _field("score", _REAL, "the detector's score, in (0, 1]; null if a person drew it", nullable=True),
+        _field("state", _TEXT, "proposed, accepted or rejected"),
+        _field("decided_by", _TEXT, "who decided: a person, or the rule of params.yaml"),
+        _field("decided_at", _TEXT, "ISO 8601, UTC"),
+        _field("reason", _TEXT, "why, in the decider's words", nullable=True),
+    ]
+)
+
+#: A row a photograph with covered regions: what stands for it, and what it was made from
+#: (data/01_intake/<contribution>/redactions.parquet).
+REDACTIONS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the image that stands for the photograph"),
+        _field("parent_image_id", _TEXT, "the photograph as delivered; seen by nobody since"),
+        _field("activity", _TEXT, "name and version of the code that covered the regions"),
+        _field("parameter_digest", _TEXT, "SHA-256 of the regions' edges"),
+        pa.field(
+            "regions",
+            pa.list_(pa.struct([pa.field(name, _REAL, nullable=False) for name in _EDGES])),
+            nullable=False,
+            metadata={"about": "what is covered, edges in pixels, as decided; whole blocks of 8 pixels are filled"},
+        ),
     ]
 )
 
@@ -167,9 +241,26 @@ ANNOTATIONS = pa.schema(
 DISAGREEMENTS = pa.schema(
     [
         _field("image_id", _TEXT, "the photograph"),
-        _field("kind", _TEXT, "category, unmatched, geometry, facet, transcription, single or dissent"),
+        _field("kind", _TEXT, "category, unmatched, geometry, facet, transcription, single, dissent or relabel"),
         _field("instance_ids", pa.list_(_TEXT), "the instances concerned"),
         _field("detail", _TEXT, "one sentence"),
+    ]
+)
+
+#: A row an element of a cartridge's marked base (data/03_adjudication/headstamps.parquet).
+HEADSTAMPS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("headstamp_id", _TEXT, "the ground-truth instance of the marked base"),
+        _field("instance_id", _TEXT, "the ground-truth instance of the element"),
+        _field("ordinal", _INT, "place in clockwise order from twelve o'clock, 1 first"),
+        _field("clock_deg", _INT, "degrees clockwise from twelve o'clock, 0 to 359"),
+        _field("orientation_basis", _TEXT, "what stands at twelve: nato_cross, longest_text or arbitrary"),
+        _field("kind", _TEXT, "manufacturer, year, calibre, nato_cross, lot, symbol, other", nullable=True),
+        _field("text_raw", _TEXT, "text as read, unreadable characters as ?", nullable=True),
+        _field("text_normalised", _TEXT, "the same in capitals, NFKC, single spaces", nullable=True),
+        _field("up_direction", _TEXT, "outward, inward, clockwise or anticlockwise", nullable=True),
+        _field("legibility", _TEXT, "clear, partly or illegible", nullable=True),
     ]
 )
 
@@ -187,8 +278,35 @@ DUPLICATES = pa.schema(
     [
         _field("image_id", _TEXT, "one image"),
         _field("other_image_id", _TEXT, "the other, greater in order"),
-        _field("kind", _TEXT, "exact or near"),
-        _field("distance_bits", _INT, "Hamming distance of the perceptual hashes; 0 if exact"),
+        _field(
+            "kind", _TEXT, "exact, near (by perceptual hash) or overlap (a crop or a shifted view, by fitting points)"
+        ),
+        _field(
+            "distance_bits",
+            _INT,
+            "Hamming distance of the perceptual hashes; 0 if exact, null if overlap",
+            nullable=True,
+        ),
+        _field("points", _INT, "corner points that fit one turn, scale and shift; null unless overlap", nullable=True),
+    ]
+)
+
+#: A row a thing worth a curator's look (data/04_curation/hints.parquet); it excludes nothing.
+HINTS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("kind", _TEXT, "outlier (unlike all others) or label (its look-alikes have another category)"),
+        _field("instance_id", _TEXT, "the object, if kind is label", nullable=True),
+        _field("score", _REAL, "outlier: robust deviations above the median; label: share of look-alikes, in [0, 1]"),
+        _field("detail", _TEXT, "one sentence"),
+    ]
+)
+
+#: A row a photograph in a split (data/04_curation/folds.parquet): leave one partner out by leaving out one fold.
+FOLDS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("fold", _TEXT, "the partner its whole group comes from; null if the group is of several", nullable=True),
     ]
 )
 
@@ -200,7 +318,12 @@ QUALITY = pa.schema(
         _field("brightness_frac", _REAL, "mean grey level, 0 black to 1 white"),
         _field("dark_frac", _REAL, "share of nearly black pixels, in [0, 1]"),
         _field("bright_frac", _REAL, "share of nearly white pixels, in [0, 1]"),
-        _field("flags", pa.list_(_TEXT), "what is noticed: blurred, dark, glaring, small; a hint, excludes nothing"),
+        _field("detail_frac", _REAL, "share of blocks of 16 x 16 pixels that hold detail, in [0, 1]"),
+        _field(
+            "flags",
+            pa.list_(_TEXT),
+            "what is noticed: blurred, dark, glaring, bare, small, elongated; a hint, excludes nothing",
+        ),
     ]
 )
 
@@ -233,21 +356,33 @@ def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]
         If a value does not fit its column, or a null stands where none may.
 
     """
+    table = _table(path.name, schema, rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    pq.write_table(table, part, compression="zstd", use_dictionary=True)
+    os.replace(part, path)
+
+
+def table_bytes(schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return the bytes that `write_table` writes."""
+    buffer = io.BytesIO()
+    pq.write_table(_table("a table", schema, rows), buffer, compression="zstd", use_dictionary=True)
+    return buffer.getvalue()
+
+
+def _table(name: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     listed = list(rows)
     known = set(schema.names)
     for row in listed:
-        if stray := set(row) - known:
-            msg = f"{path.name} has no column {', '.join(sorted(stray))}"
+        if not row.keys() <= known:
+            msg = f"{name} has no column {', '.join(sorted(set(row) - known))}"
             raise ValueError(msg)
     arrays = [pa.array([row.get(field.name) for row in listed], type=field.type) for field in schema]
     for field, array in zip(schema, arrays, strict=True):
         if not field.nullable and array.null_count:
-            msg = f"{path.name}: column {field.name} holds a null"
+            msg = f"{name}: column {field.name} holds a null"
             raise ValueError(msg)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), part, compression="zstd", use_dictionary=True)
-    os.replace(part, path)
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
@@ -335,3 +470,12 @@ def row_instance(row: Mapping[str, Any]) -> Instance:
 def read_all_rows(paths: Sequence[Path], schema: pa.Schema) -> list[dict[str, Any]]:
     """Return the rows of several tables one after another, in the order of the paths."""
     return [row for path in paths for row in read_rows(path, schema)]
+
+
+def read_stand_ins(intake: Path) -> dict[str, str]:
+    """Return for each photograph with covered regions the id of the image that stands for it, from data/01_intake.
+
+    Labels are about the photograph as delivered, whatever has been covered since; pictures are of what stands for it.
+    """
+    rows = read_all_rows(sorted(intake.glob("*/redactions.parquet")), REDACTIONS)
+    return {row["parent_image_id"]: row["image_id"] for row in rows}

@@ -51,6 +51,7 @@ class FakeLabeller:
                 sha256=task["data"]["sha256"],
                 predictions=len(task["predictions"]),
                 answers=len(task["annotations"]),
+                image=task["data"]["image"],
             )
             for task in self._of(project_id)
         ]
@@ -66,6 +67,9 @@ class FakeLabeller:
                 "annotations": [],
             }
         return len(tasks)
+
+    def update_task(self, task_id: int, data: Mapping[str, Any]) -> None:
+        self._shared["tasks"][task_id]["data"] = dict(data)
 
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:  # noqa: ARG002 -- the port's signature
         for prediction in predictions:
@@ -134,3 +138,10 @@ def check_contract(labeller: Labeller, media_root: Path, acting_as: Callable[[st
     assert answers[first]["lead_time"] == 2.5
     assert answers[second]["result"] == []
     assert {task.sha256[0]: task.answers for task in labeller.tasks(project)} == {"a": 0, "b": 0, "c": 2}
+
+    moved = {"image": "/data/local-files/?d=contract/covered.jpg", "sha256": "c" * 64}
+    labeller.update_task(listed["c"].task_id, moved)
+    (again,) = (task for task in labeller.tasks(project) if task.sha256[0] == "c")
+    assert (again.task_id, again.image, again.answers) == (listed["c"].task_id, moved["image"], 2)
+    (task,) = labeller.export(project)
+    assert (task["data"], len(task["annotations"])) == (moved, 2)

@@ -62,7 +62,7 @@ def walk_to_release(root: Path, workbench: Run, delivery: Path) -> Path:
     assert receipt["data"]["files"] == 9
 
     admitted = workbench("intake", *at)
-    assert [finding["code"] for finding in admitted["findings"]] == ["intake.decode-failed"]
+    assert [finding["code"] for finding in admitted["findings"]] == ["intake.truncated"]
 
     labels, classes = delivery.with_name("labels.json"), delivery.with_name("classes.yaml")
     workbench("labelling", "import", labels, "--format", "coco", "--classes", classes, *at)

@@ -7,13 +7,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import mongoengine
 import pytest
 
 from workbench.adapters import servers, servers_label_studio, servers_process
 from workbench.cli.workspace import create_workspace
 from workbench.layout import Layout
 
+_CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -53,6 +56,7 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         servers_process.wait_until(child, lambda: True, deadline=time.monotonic() + 60)
         yield servers.mongo_uri(port)
+        mongoengine.disconnect_all()  # FiftyOne keeps its connection until the process ends
     finally:
         servers_process.stop([child])
 
@@ -69,3 +73,25 @@ def _make_workspace(root: Path) -> Layout:
         shutil.copyfile(REPOSITORY / name, root / name)
     shutil.copytree(REPOSITORY / "label_configs", root / "label_configs")
     return Layout(root)
+
+
+@pytest.fixture
+def page(label_studio: Any) -> Iterator[Any]:
+    """Return a browser page, logged in."""
+    if not Path(_CHROMIUM).exists():
+        pytest.skip("Chromium is not installed: scripts/bootstrap.sh --browser installs it")
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=_CHROMIUM, args=[*flags, "--disable-component-update", "--disable-sync"]
+        )
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.goto(f"{label_studio.url}/user/login")
+        page.fill("input[name=email]", label_studio.email)
+        page.fill("input[name=password]", label_studio.password)
+        page.click("button[type=submit]")
+        page.wait_for_url(lambda url: "login" not in url)
+        yield page
+        browser.close()

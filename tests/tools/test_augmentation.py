@@ -39,6 +39,8 @@ def augmented(tmp_path_factory: pytest.TempPathFactory, workbench: Run) -> Layou
     layout: Layout = _drawn()._make(tmp_path_factory.mktemp("augmented") / "workspace")
     (layout.root / "dvc.yaml").write_text("stages: {}\n")
     layout.params.write_text((ROOT / "params.yaml").read_text())
+    dry = workbench("augmentation", "--dry-run", "--workspace", layout.root)
+    assert dry["data"] == {"to_make": 3, "known": 0, "dry_run": True}
     answer = workbench("augmentation", "--stage", "--workspace", layout.root)
     assert answer["data"]["made"] == 3
     return layout

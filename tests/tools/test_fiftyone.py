@@ -28,6 +28,18 @@ IMAGES = [
 ]
 
 
+NOTICES = {
+    "a": {
+        "suspected_labels": ["is called part.slide"],
+        "disagreements": ["category: differ"],
+        "leaks": ["near duplicate of b"],
+    },
+    "b": {"quality": ["blurred"], "disagreements": ["unmatched: one"]},
+    "e": {"decisions": ["exclude by curator: blurred"]},
+    "f": {"outliers": ["looks unlike all others"]},
+}
+
+
 def image_rows(data: Path) -> list[dict[str, Any]]:
     rows = []
     for image_id, origin, split, excluded in IMAGES:
@@ -74,6 +86,7 @@ def show(data: Path, mongod: str, instances: list[Mapping[str, Any]] | None = No
         images=image_rows(data),
         instances=instance_rows() if instances is None else instances,
         duplicates=[{"image_id": "a", "other_image_id": "e", "kind": "near", "distance_bits": 4}],
+        notices=NOTICES,
         mongo_uri=mongod,
     )
 
@@ -93,7 +106,40 @@ def test_every_image_is_a_sample_and_every_saved_view_holds_its_own(tmp_path: Pa
         "synthetic": {"c", "d"},
         "near_duplicates": {"a", "e"},
         "excluded": {"e"},
+        "partner_lab": {"a", "b", "c", "d", "e", "f"},
+        "quality": {"b"},
+        "outliers": {"f"},
+        "suspected_labels": {"a"},
+        "disagreements": {"a", "b"},
+        "leaks": {"a"},
+        "decisions": {"e"},
+        "sent_back": set(),
     }
+    assert dataset.match_tags("suspected_labels").first().suspected_labels == ["is called part.slide"]
+
+
+def test_bare_documents_are_those_that_fiftyone_itself_makes(tmp_path: Path, mongod: str) -> None:
+    show(tmp_path, mongod)
+    import fiftyone as fo
+
+    ours = fo.load_dataset("wb-test")
+    theirs = fo.Dataset("wb-theirs")
+    try:
+        theirs.add_samples([sample.copy() for sample in ours], dynamic=True, progress=False)
+        assert theirs.get_field_schema(flat=True).keys() <= ours.get_field_schema(flat=True).keys()
+        for one, other in zip(ours._sample_collection.find(), theirs._sample_collection.find(), strict=True):
+            assert _comparable(one) == _comparable(other)
+    finally:
+        theirs.delete()
+
+
+def _comparable(document: Any) -> Any:
+    """Leave out what differs between any two samples, and what is empty, which FiftyOne takes for missing."""
+    differing = {"_id", "_dataset_id", "_rand", "created_at", "last_modified_at"}
+    if isinstance(document, dict):
+        kept = {key: _comparable(value) for key, value in document.items() if key not in differing}
+        return {key: value for key, value in kept.items() if value not in (None, [], {})}
+    return [_comparable(value) for value in document] if isinstance(document, list) else document
 
 
 def test_shapes_come_in_coordinates_relative_to_their_image(tmp_path: Path, mongod: str) -> None:
@@ -128,7 +174,7 @@ def test_an_interrupted_rebuild_leaves_the_former_dataset_and_the_next_one_compl
     show(tmp_path, mongod)
     import fiftyone as fo
 
-    def interrupted(_dataset: Any) -> None:
+    def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ pytestmark = [pytest.mark.tools, pytest.mark.slow]
 
 Run = Callable[..., dict[str, Any]]
 
-_CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 _RING = (20.0, 20.0, 120.0, 30.0, 60.0, 140.0)
 
 
@@ -101,6 +99,19 @@ def test_two_people_s_answers_come_back_exactly(campaign: Path, server: LabelStu
         assert (point["x_px"], point["y_px"]) == pytest.approx((300.5, 7.25), abs=1e-4)
 
 
+def test_a_task_that_shows_another_file_by_now_keeps_its_name_and_its_answers(
+    campaign: Path, server: LabelStudioServer
+) -> None:
+    _, project_id = _project(server, campaign)
+    before = min(server.tasks(project_id), key=lambda task: task.task_id)
+    known = {"sha256": before.sha256, "contribution": "", "partner": ""}
+    server.update_task(before.task_id, known | {"image": "/data/local-files/?d=elsewhere.jpg"})
+    moved = min(server.tasks(project_id), key=lambda task: task.task_id)
+    assert (moved.sha256, moved.answers, moved.image[-13:]) == (before.sha256, before.answers, "elsewhere.jpg")
+    server.update_task(before.task_id, known | {"image": before.image})
+    assert min(server.tasks(project_id), key=lambda task: task.task_id) == before
+
+
 def test_an_answer_edited_into_an_unknown_label_stays_out_and_is_named(
     campaign: Path, server: LabelStudioServer, workbench: Run
 ) -> None:
@@ -118,26 +129,19 @@ def test_an_answer_edited_into_an_unknown_label_stays_out_and_is_named(
     server._client.annotations.delete(id=number)
 
 
-@pytest.fixture
-def page(label_studio: Any) -> Iterator[Any]:
-    """Return a browser page, logged in."""
-    if not Path(_CHROMIUM).exists():
-        pytest.skip("Chromium is not installed: scripts/bootstrap.sh --browser installs it")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=_CHROMIUM, args=[*flags, "--disable-component-update", "--disable-sync"]
-        )
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.goto(f"{label_studio.url}/user/login")
-        page.fill("input[name=email]", label_studio.email)
-        page.fill("input[name=password]", label_studio.password)
-        page.click("button[type=submit]")
-        page.wait_for_url(lambda url: "login" not in url)
-        yield page
-        browser.close()
+def test_frozen_answers_are_held_against_the_projects_as_they_are_now(campaign: Path, workbench: Run) -> None:
+    at = ("--workspace", campaign)
+    workbench("labelling", "pull", *at)
+    sound = workbench("labelling", "check", *at)
+    (parts,) = (row for row in sound["rows"] if row["project"] == "parts")
+    assert parts["answers_that_fit"] == 2
+    path = campaign / "label_configs" / "parts" / "config.yaml"
+    text = path.read_text()
+    path.write_text(text.replace('polygon: ["part.*", ', "polygon: ["))
+    answer = workbench("labelling", "check", *at, expect=1)
+    path.write_text(text)
+    assert {finding["code"] for finding in answer["findings"]} == {"labelling.unknown-label"}
+    assert "a polygon labelled part.barrel" in answer["findings"][0]["message"]
 
 
 def test_a_labeller_draws_answers_and_submits_in_a_browser(

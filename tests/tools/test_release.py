@@ -24,7 +24,7 @@ _PIPELINE = """stages:
     params: [release]
     outs: [data/07_release]
 """
-_PARAMS = "release: {activity: release/1, title: Drawn sample, purpose: tests}\n"
+_PARAMS = "release: {activity: release/2, title: Drawn sample, purpose: tests}\n"
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +117,13 @@ def test_an_export_verifies_on_its_own_and_stands_in_the_ledger(
 def test_an_unknown_name_is_refused(built: Layout, workbench: Run) -> None:
     answer = workbench("release", "verify", "v9", "--workspace", built.root, expect=1)
     assert answer["findings"][0]["code"] == "release.unknown-name"
+
+
+def test_releases_verify_after_the_key_was_rotated(built: Layout, workbench: Run, tmp_path: Path) -> None:
+    at = ("--workspace", built.root)
+    workbench("ledger", "rotate-key", "--reason", "yearly", *at)
+    assert workbench("release", "verify", *at)["findings"] == []
+    older = workbench("release", "verify", "v1", *at)
+    assert [finding["code"] for finding in older["findings"]] == ["release.other-data"]
+    workbench("release", "export", "v1", tmp_path / "out", *at)
+    assert workbench("release", "verify", tmp_path / "out")["data"]["sound"] is True

@@ -51,8 +51,11 @@ def test_an_added_part_is_sealed_listed_and_rendered(workbench: Any, workspace: 
     parts = [row for row in json.loads(catalogue.read_text()) if row["part_id"] == "clip"]
     assert len(parts) == 1
     catalogue.write_text(json.dumps(parts))
+    dry = ("synthesis", "--dry-run", "--workspace", workspace)
+    assert workbench(*dry)["data"] == {"to_render": 2, "known": 0, "dry_run": True}
     rendered = workbench("synthesis", "--stage", "--workspace", workspace)
     assert rendered["data"]["rendered"] == 2
+    assert workbench(*dry)["data"] == {"to_render": 0, "known": 2, "dry_run": True}
     poses = read_rows(workspace / "data" / "05_synthesis" / "poses.parquet", POSES)
     assert "clip" in {row["part_id"] for row in poses}
     sheet = tmp_path / "sheet.png"

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from workbench.domain.findings import BadUsage, Busy, Finding, Refused, Severity, WorkbenchError, busy, refused
@@ -48,10 +48,10 @@ def add(root: Path, paths: Sequence[Path]) -> None:
     _run(root, ["add", *(str(path.relative_to(root)) for path in paths)])
 
 
-def repro(root: Path, stages: Sequence[str]) -> None:
+def repro(root: Path, stages: Sequence[str], *, alone: bool = False) -> None:
     """Bring stages up to date, with what they need; a stage whose inputs and parameters are unchanged is skipped.
 
-    Progress and notes of the stages go to stderr.
+    With ``alone``, what they need is taken as it is. Progress and notes of the stages go to stderr.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def repro(root: Path, stages: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         failure = Path(folder) / "failure.json"
         process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro", *stages],
+            [sys.executable, "-m", "dvc", "repro", *(["--single-item"] if alone else []), *stages],
             cwd=root,
             env=_environment() | {FAILURE_VARIABLE: str(failure)},
             stdout=subprocess.PIPE,
@@ -96,6 +96,21 @@ def push(root: Path, remote: str | None = None) -> None:
 def pull(root: Path, remote: str | None = None) -> None:
     """Fetch what the current versions need from a remote, hash it, and put it in place."""
     _run(root, ["pull", *(["--remote", remote] if remote else [])])
+
+
+def forget(root: Path, md5s: Iterable[str]) -> None:
+    """Remove contents from this workspace's cache, so that no earlier version brings them back."""
+    cache = Path(_run(root, ["cache", "dir"]).strip()) / "files" / "md5"
+    for md5 in md5s:
+        path = cache / md5[:2] / md5[2:]
+        if path.is_file():
+            path.parent.chmod(0o755)
+            path.unlink()
+
+
+def remotes(root: Path) -> list[str]:
+    """Return the names of the remotes that are configured."""
+    return [line.split()[0] for line in _run(root, ["remote", "list"]).splitlines() if line.strip()]
 
 
 def leave_failure(error: WorkbenchError) -> bool:

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import math
+import datetime as dt
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from workbench.adapters.masks import decode_mask
+from workbench.adapters.fiftyone_documents import ABOUT, FIELDS, NOTICES, documents, facet_fields
 from workbench.domain.dataset import SPLITS
 from workbench.domain.findings import busy
 
 Row = Mapping[str, Any]
 
-#: Text columns of the image table that become fields of a sample.
-_FIELDS = (
-    "image_id",
-    "split",
-    "origin",
-    "partner_id",
-    "seizure_id",
-    "group_id",
-    "contribution_id",
-    "licence",
-    "excluded",
-    "parent_image_id",
-)
-
 _PHOTOGRAPHS = ["real", "replica"]
 _MADE = ["rendered", "augmented"]
+
+#: Documents inserted at a time.
+_BATCH = 2000
+
+#: What the saved view of each notice is for.
+_ABOUT_NOTICES = {
+    "quality": "Blurred, dark, glaring, bare, small or elongated: worth a look",
+    "outliers": "Unlike all other photographs",
+    "suspected_labels": "Look-alikes bear another category",
+    "disagreements": "Annotators differ",
+    "leaks": "Look like a photograph of another split",
+    "decisions": "A curator decided something about them",
+    "sent_back": "Sent back to labelling",
+}
 
 
 def show_dataset(
@@ -40,9 +39,10 @@ def show_dataset(
     name: str,
     media_root: Path,
     images: Sequence[Row],
-    instances: Iterable[Row],
+    instances: Sequence[Row],
     duplicates: Iterable[Row],
     mongo_uri: str,
+    notices: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
 ) -> int:
     """Rebuild the dataset ``name`` from rows of the image, instance and duplicate tables; return its sample count.
 
@@ -58,6 +58,8 @@ def show_dataset(
         Rows as `workbench.tables` describes them; shapes in pixels.
     mongo_uri
         The database, as servers.json names it.
+    notices
+        What is noticed about each image, by kind (`fiftyone_documents.NOTICES`).
 
     Raises
     ------
@@ -72,20 +74,25 @@ def show_dataset(
         if fo.dataset_exists(building):
             fo.delete_dataset(building)
         dataset = fo.Dataset(building, persistent=True)
-        for column in _FIELDS:
-            dataset.add_sample_field(column, fo.StringField)
-        dataset.add_sample_field("near_duplicates", fo.ListField, subfield=fo.StringField)
-        dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
-        dataset.add_sample_field("polylines", fo.EmbeddedDocumentField, embedded_doc_type=fo.Polylines)
-        dataset.add_sample_field("keypoints", fo.EmbeddedDocumentField, embedded_doc_type=fo.Keypoints)
-        samples = list(_samples(media_root, images, instances, duplicates))
-        if samples:
-            dataset.add_samples(samples, dynamic=True, progress=False)
-        _save_views(dataset)
+        _declare(dataset, facet_fields(instances))
+        made = documents(
+            media_root,
+            images,
+            instances,
+            duplicates,
+            notices or {},
+            dataset_id=dataset._doc.id,  # noqa: SLF001 -- see fiftyone_documents: pinned by a test
+            now=dt.datetime.now(dt.UTC),
+        )
+        count = 0
+        while batch := list(islice(made, _BATCH)):
+            dataset._sample_collection.insert_many(batch, ordered=False)  # noqa: SLF001 -- likewise
+            count += len(batch)
+        _save_views(dataset, sorted({row["partner_id"] for row in images if row.get("partner_id")}))
         if fo.dataset_exists(name):
             fo.delete_dataset(name)
         dataset.name = name
-        return len(samples)
+        return count
 
 
 def count_samples(*, mongo_uri: str, contribution_id: str, images: Sequence[str], remove: bool = False) -> int:
@@ -146,87 +153,28 @@ def _database(mongo_uri: str) -> Iterator[None]:
         ) from error
 
 
-def _samples(
-    media_root: Path, images: Iterable[Row], instances: Iterable[Row], duplicates: Iterable[Row]
-) -> Iterator[Any]:
-    """Yield a sample an image, its labels in relative coordinates."""
+def _declare(dataset: Any, facets: Sequence[str]) -> None:
+    """Declare every field, those inside labels too: documents inserted bare teach FiftyOne nothing."""
     import fiftyone as fo
 
-    drawn: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in instances:
-        drawn[row["image_id"]].append(row)
-    alike: defaultdict[str, set[str]] = defaultdict(set)
-    for row in duplicates:
-        alike[row["image_id"]].add(row["other_image_id"])
-        alike[row["other_image_id"]].add(row["image_id"])
-    for row in images:
-        image_id, width_px, height_px = row["image_id"], row["width_px"], row["height_px"]
-        tags = [row["origin"], row.get("split"), "excluded" if row.get("excluded") else None]
-        tags.append("near_duplicate" if alike[image_id] else None)
-        yield fo.Sample(
-            filepath=str(media_root / row["path"]),
-            metadata=fo.ImageMetadata(width=width_px, height=height_px, num_channels=3),
-            tags=[tag for tag in tags if tag],
-            near_duplicates=sorted(alike[image_id]),
-            **{column: row.get(column) for column in _FIELDS},
-            **_labels(drawn[image_id], width_px, height_px),
-        )
+    dataset.media_type = "image"
+    for column in FIELDS:
+        dataset.add_sample_field(column, fo.StringField)
+    for column in ("near_duplicates", *NOTICES):
+        dataset.add_sample_field(column, fo.ListField, subfield=fo.StringField)
+    labels = {"ground_truth": fo.Detections, "polylines": fo.Polylines, "keypoints": fo.Keypoints}
+    for name, kind in labels.items():
+        dataset.add_sample_field(name, fo.EmbeddedDocumentField, embedded_doc_type=kind)
+        inside = f"{name}.{'detections' if name == 'ground_truth' else name}"
+        for column, number in ABOUT.items():
+            dataset.add_sample_field(f"{inside}.{column}", fo.FloatField if number else fo.StringField)
+        for column in facets:
+            dataset.add_sample_field(f"{inside}.{column}", fo.StringField)
+    dataset.add_sample_field("keypoints.keypoints.names", fo.ListField, subfield=fo.StringField)
 
 
-def _labels(rows: Sequence[Row], width_px: int, height_px: int) -> dict[str, Any]:
-    """Return an image's objects as FiftyOne labels: every box, and each polygon and set of points besides."""
-    import fiftyone as fo
-
-    boxes, outlines, points = [], [], []
-    for row in rows:
-        about = _about(row)
-        if row.get("x_min") is not None:
-            left, top = row["x_min"] / width_px, row["y_min"] / height_px
-            size = [(row["x_max"] - row["x_min"]) / width_px, (row["y_max"] - row["y_min"]) / height_px]
-            mask = _mask_in_box(row, width_px, height_px)
-            boxes.append(fo.Detection(label=row["category"], bounding_box=[left, top, *size], mask=mask, **about))
-        if row.get("rings"):
-            rings = [
-                [(x / width_px, y / height_px) for x, y in zip(ring[::2], ring[1::2], strict=True)]
-                for ring in row["rings"]
-            ]
-            outlines.append(fo.Polyline(label=row["category"], points=rings, closed=True, filled=True, **about))
-        if row.get("keypoints"):
-            places = [(point["x_px"] / width_px, point["y_px"] / height_px) for point in row["keypoints"]]
-            names = [point["name"] for point in row["keypoints"]]
-            points.append(fo.Keypoint(label=row["category"], points=places, names=names, **about))
-    return {
-        "ground_truth": fo.Detections(detections=boxes),
-        "polylines": fo.Polylines(polylines=outlines),
-        "keypoints": fo.Keypoints(keypoints=points),
-    }
-
-
-def _mask_in_box(row: Row, width_px: int, height_px: int) -> Any:
-    """Return the part of an object's mask that its box covers, as FiftyOne wants it; None if it has no mask."""
-    if not row.get("mask_rle"):
-        return None
-    mask_hw = decode_mask(row["mask_rle"], height_px=height_px, width_px=width_px)
-    left, top = math.floor(row["x_min"]), math.floor(row["y_min"])
-    return mask_hw[top : math.ceil(row["y_max"]), left : math.ceil(row["x_max"])]
-
-
-def _about(row: Row) -> dict[str, Any]:
-    """Return what is known of an object besides its shape; a dot in a facet's code would nest, so it becomes _."""
-    known = {
-        "object_id": row.get("instance_id"),  # `instance_id` is reserved by FiftyOne
-        "transcription": row.get("transcription"),
-        "certainty": row.get("confidence"),  # FiftyOne's own `confidence` is a number
-        "decided_by": row.get("decided_by"),
-        "agreement_iou": row.get("agreement_iou"),
-    }
-    facets = json.loads(row.get("facets") or "{}")
-    known |= {f"facet_{code.replace('.', '_')}": value for code, value in facets.items()}
-    return {key: value for key, value in known.items() if value is not None}
-
-
-def _save_views(dataset: Any) -> None:
-    """Save what people look for first: each split, photographs, made images, near-duplicates, what was left out."""
+def _save_views(dataset: Any, partners: Sequence[str]) -> None:
+    """Save what people look for first: each split, photographs, made images, each partner, and every finding."""
     from fiftyone import ViewField
 
     for split in SPLITS:
@@ -239,3 +187,8 @@ def _save_views(dataset: Any) -> None:
     alike = dataset.match_tags("near_duplicate").sort_by("group_id")
     dataset.save_view("near_duplicates", alike, description="Images that look like another, by group")
     dataset.save_view("excluded", dataset.match_tags("excluded"), description="Left out of every split")
+    for partner in partners:
+        view = dataset.match(ViewField("partner_id") == partner)
+        dataset.save_view(f"partner_{partner}", view, description=f"From partner {partner}")
+    for notice, about in _ABOUT_NOTICES.items():
+        dataset.save_view(notice, dataset.match_tags(notice), description=about)

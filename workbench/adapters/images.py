@@ -6,10 +6,16 @@ Decoding runs in the sandboxed workers of `adapters.sandbox`; nothing here trust
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.adapters.file_structure import bytes_after, second_kind
 
 #: The decoder's own names of admitted formats, and the endings that may stand for them.
 FORMATS: Mapping[str, frozenset[str]] = {
@@ -28,6 +34,12 @@ FORMATS: Mapping[str, frozenset[str]] = {
 _PIXELS_PER_BYTE = 1500
 _PIXELS_BASE = 4e6
 
+#: Pictures of one file are counted up to here.
+_MOST_COUNTED = 100
+
+#: How decoders word it that a file ends too early.
+_CUT_SHORT = re.compile(r"truncated|premature end|unexpected end|end of file|broken data stream", re.IGNORECASE)
+
 _ORIENTATION_TAG = 0x0112
 #: How a stored grid becomes upright: Pillow's names of the turns (CIPA DC-008, tag 0x0112).
 _TURNS: Mapping[int, str] = {
@@ -45,6 +57,14 @@ _TOP_8_BIT, _TOP_16_BIT = 255.0, 65535.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """Something worth telling of an admitted file: a finding code and a sentence."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
     """A working copy: JPEG bytes and how its pixels came from the original's."""
 
@@ -55,6 +75,7 @@ class Copied:
     original_height_px: int
     orientation: int
     scale: float
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +93,6 @@ def prepare() -> None:
 
     pillow_heif.register_heif_opener()
     Image.init()
-
-
-def copy_item(item: tuple[bytes, str], *, parameters: Mapping[str, Any]) -> Copied | Rejected:
-    """Return what `make_working_copy` makes of (bytes, suffix); sandboxed workers import this module and little else."""
-    data, suffix = item
-    return make_working_copy(data, suffix, parameters)
 
 
 def make_working_copy(data: bytes, suffix: str, parameters: Mapping[str, Any]) -> Copied | Rejected:
@@ -102,7 +117,9 @@ def make_working_copy(data: bytes, suffix: str, parameters: Mapping[str, Any]) -
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data))
             verdict = _inspect(image, len(data), suffix, parameters)
-            return verdict if verdict is not None else _copy(image, parameters)
+            if verdict is None and (what := second_kind(data)) is not None:
+                verdict = Rejected(code="intake.polyglot", detail=f"It is a picture and at once {what}.")
+            return verdict if verdict is not None else _copy(image, parameters, remarks=_remarks(image, data))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return Rejected(code="intake.too-large", detail=f"It has more than {parameters['max_megapixels']} megapixels.")
     except UnidentifiedImageError:
@@ -110,9 +127,42 @@ def make_working_copy(data: bytes, suffix: str, parameters: Mapping[str, Any]) -
     except MemoryError:
         return Rejected(code="intake.resources", detail="It needs more memory to decode than is allowed.")
     except Exception as error:  # noqa: BLE001 -- decoders raise whatever they like for damaged files
+        if _CUT_SHORT.search(str(error)):
+            return Rejected(code="intake.truncated", detail="It ends before its picture does.")
         return Rejected(
             code="intake.decode-failed", detail=f"It cannot be decoded to the end ({type(error).__name__})."
         )
+
+
+def _pictures(image: Any) -> int:
+    """Return how many pictures an opened file holds, at most `_MOST_COUNTED`; it is left at its first."""
+    counted = 1
+    try:
+        if image.format != "TIFF":
+            return min(int(getattr(image, "n_frames", 1)), _MOST_COUNTED)
+        # Pillow counts a TIFF's pages by reading through all of them, and there may be millions.
+        for page in range(1, _MOST_COUNTED):
+            image.seek(page)
+            counted = page + 1
+    except Exception:  # noqa: BLE001, S110 -- the end of the list, or a damaged one, which does no harm to the first
+        pass
+    if counted > 1:
+        image.seek(0)
+    return counted
+
+
+def _remarks(image: Any, data: bytes) -> tuple[Remark, ...]:
+    """Return what the partner should know of a picture's file: what of it is not in the working copy."""
+    remarks = []
+    if (pictures := _pictures(image)) > 1:
+        counted = f"{pictures} pictures" if pictures < _MOST_COUNTED else f"{_MOST_COUNTED} pictures or more"
+        detail = f"It holds {counted} (animation, pages or previews); the first is admitted."
+        remarks.append(Remark(code="intake.more-pictures", detail=detail))
+    after = 0 if image.format == "MPO" else bytes_after(data, image.format)
+    if after:
+        detail = f"{after} bytes follow its picture; they stay in the sealed original only."
+        remarks.append(Remark(code="intake.trailing-data", detail=detail))
+    return tuple(remarks)
 
 
 def _inspect(image: Any, size_bytes: int, suffix: str, parameters: Mapping[str, Any]) -> Rejected | None:
@@ -123,17 +173,20 @@ def _inspect(image: Any, size_bytes: int, suffix: str, parameters: Mapping[str, 
     if suffix not in FORMATS[kind]:
         said = suffix or "no ending"
         return Rejected(code="intake.extension-mismatch", detail=f"Its name says {said}, its content is {kind}.")
-    pixels = image.width * image.height
+    return too_large(image.width, image.height, size_bytes, parameters)
+
+
+def too_large(width_px: int, height_px: int, size_bytes: int, parameters: Mapping[str, Any]) -> Rejected | None:
+    """Return why a picture of a size is refused: too many pixels, or more than its bytes can hold; None if it is not."""
+    pixels = width_px * height_px
     if pixels > parameters["max_megapixels"] * 1e6 or pixels > _PIXELS_PER_BYTE * size_bytes + _PIXELS_BASE:
         return Rejected(
-            code="intake.too-large", detail=f"It claims {image.width} x {image.height} pixels in {size_bytes} bytes."
+            code="intake.too-large", detail=f"It claims {width_px} x {height_px} pixels in {size_bytes} bytes."
         )
     return None
 
 
-def _copy(image: Any, parameters: Mapping[str, Any]) -> Copied:
-    from PIL import Image
-
+def _copy(image: Any, parameters: Mapping[str, Any], *, remarks: tuple[Remark, ...]) -> Copied:
     # The HEIF decoder turns the pixels itself, by the file's own transform boxes, and leaves orientation 1.
     orientation = image.getexif().get(_ORIENTATION_TAG, 1)
     orientation = orientation if orientation in range(1, 9) else 1
@@ -142,8 +195,36 @@ def _copy(image: Any, parameters: Mapping[str, Any]) -> Copied:
     original = image.size[::-1] if turns_itself and orientation in _SIDEWAYS else image.size
     image.load()
     pixels = _srgb(image)
-    if orientation != 1 and not turns_itself:
-        pixels = pixels.transpose(Image.Transpose[_TURNS[orientation]])
+    if not turns_itself:
+        pixels = _turned(pixels, orientation)
+    return _written(pixels, original, orientation, parameters, remarks=remarks)
+
+
+def copy_of_pixels(image_hwc: NDArray[np.uint8], orientation: int, parameters: Mapping[str, Any]) -> Copied:
+    """Return the working copy of decoded pixels, (h, w, 3) sRGB, that an EXIF orientation would turn upright."""
+    from PIL import Image
+
+    stored = Image.fromarray(image_hwc)
+    return _written(_turned(stored, orientation), stored.size, orientation, parameters)
+
+
+def _turned(pixels: Any, orientation: int) -> Any:
+    from PIL import Image
+
+    return pixels if orientation == 1 else pixels.transpose(Image.Transpose[_TURNS[orientation]])
+
+
+def _written(
+    pixels: Any,
+    original: tuple[int, int],
+    orientation: int,
+    parameters: Mapping[str, Any],
+    *,
+    remarks: tuple[Remark, ...] = (),
+) -> Copied:
+    """Return upright pixels, scaled to the longest side allowed, as a JPEG that holds nothing else."""
+    from PIL import Image
+
     scale = min(1.0, parameters["max_side_px"] / max(pixels.size))
     if scale < 1:
         size = (max(1, round(pixels.width * scale)), max(1, round(pixels.height * scale)))
@@ -161,12 +242,12 @@ def _copy(image: Any, parameters: Mapping[str, Any]) -> Copied:
         original_height_px=original[1],
         orientation=orientation,
         scale=scale,
+        remarks=remarks,
     )
 
 
 def _srgb(image: Any) -> Any:
     """Return the pixels in 8-bit sRGB, through the embedded profile where there is a usable one."""
-    import numpy as np
     from PIL import Image, ImageCms
 
     if image.mode.startswith(("I", "F")):

@@ -26,6 +26,17 @@ CHUNK = 1000
 _PAGE = 5000
 
 
+def config_problem(xml: str) -> str | None:
+    """Return what Label Studio's own check says against a labelling configuration, None if nothing."""
+    from label_studio_sdk.label_interface import LabelInterface
+
+    try:
+        LabelInterface(xml).validate()
+    except Exception as error:  # noqa: BLE001 -- the SDK raises whatever its parsers raise
+        return f"{error}" or type(error).__name__
+    return None
+
+
 class LabelStudioServer:
     """A Label Studio server, as the `Labeller` of `workbench.ports`."""
 
@@ -93,6 +104,7 @@ class LabelStudioServer:
                     sha256=str((task.data or {}).get("sha256", "")),
                     predictions=int(task.total_predictions or 0),
                     answers=int(task.total_annotations or 0),
+                    image=str((task.data or {}).get("image", "")),
                 )
                 for task in listed
             ]
@@ -103,6 +115,11 @@ class LabelStudioServer:
             for chunk in _chunks(tasks):
                 self._client.projects.import_tasks(project_id, request=chunk)
         return len(tasks)
+
+    def update_task(self, task_id: int, data: Mapping[str, Any]) -> None:
+        """Put other ``data`` into a task; its answers stay."""
+        with self._asked():
+            self._client.tasks.update(str(task_id), data=dict(data))
 
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:
         """Add pre-annotations to tasks, a thousand a request."""

@@ -24,7 +24,7 @@ from workbench.ports import Sight
 VERSION = "phash16/1"
 
 #: Name and version of the measurements, likewise.
-GAUGE_VERSION = "sight/1"
+GAUGE_VERSION = "sight/2"
 
 _HASH_SIDE = 16
 
@@ -36,6 +36,9 @@ _SIGHT_PX = 512
 
 #: Grey levels (of 255) up to which a pixel is nearly black, and from which it is nearly white.
 _BLACK_TO, _WHITE_FROM = 10, 245
+
+#: Side of the blocks in which detail is looked for, in pixels, and the deviation of grey levels that noise reaches.
+_DETAIL_PX, _NOISE = 16, 6
 
 #: The Laplacian needs a pixel on each side.
 _LAPLACIAN_PX = 3
@@ -142,7 +145,23 @@ def _measures(path: Path) -> dict[str, float]:
         "brightness_frac": int(levels.sum()) / (255 * levels.size),
         "dark_frac": int((levels <= _BLACK_TO).sum()) / levels.size,
         "bright_frac": int((levels >= _WHITE_FROM).sum()) / levels.size,
+        "detail_frac": _detail_frac(levels),
     }
+
+
+def _detail_frac(levels_hw: NDArray[np.int64]) -> float:
+    """Return the share of blocks whose grey levels have a standard deviation above `_NOISE`; what is left over is cut off.
+
+    A picture smaller than a block is one block.
+    """
+    side_y, side_x = (min(_DETAIL_PX, side) for side in levels_hw.shape)
+    rows, columns = levels_hw.shape[0] // side_y, levels_hw.shape[1] // side_x
+    blocks = levels_hw[: rows * side_y, : columns * side_x].reshape(rows, side_y, columns, side_x)
+    count = side_y * side_x
+    sums, squares = blocks.sum(axis=(1, 3)), (blocks * blocks).sum(axis=(1, 3))
+    varied = squares * count - sums * sums > _NOISE * _NOISE * count * count
+    share: float = int(varied.sum()) / varied.size
+    return share
 
 
 def _sharpness(levels_hw: NDArray[np.int64]) -> float:

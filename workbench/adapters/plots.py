@@ -1,12 +1,8 @@
-"""Pictures for people: the card's plots as SVG and contact sheets of labelled pictures.
-
-Equal data gives equal bytes: no date, no random ids, and text that the reader's own fonts draw.
-"""
+"""Pictures for people: contact sheets of labelled pictures. Equal data gives equal bytes."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +12,6 @@ from numpy.typing import NDArray
 
 from workbench.domain.annotation import Instance
 
-#: One colour an origin; they can be told apart on white, on black and by colour-blind readers (Okabe and Ito, 2008).
-ORIGIN_COLOURS = {"real": "#0072b2", "replica": "#56b4e9", "rendered": "#e69f00", "augmented": "#009e73"}
-#: Stands for the text's own colour in the SVG, so that plots are right on light and dark pages.
-_INK = "#010203"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledPicture:
@@ -28,54 +19,6 @@ class LabelledPicture:
 
     image_hwc: NDArray[np.uint8]
     instances: Sequence[Instance]
-
-
-def bars_svg(counts: Mapping[str, Mapping[str, int]], *, unit: str) -> str:
-    """Return stacked horizontal bars as SVG text: a row a name, a colour an origin.
-
-    Parameters
-    ----------
-    counts
-        For each row's name, in order from the top, the count by origin.
-
-    """
-    names = list(counts)
-    figure, axes = _axes(height_in=0.6 + 0.3 * max(1, len(names)))
-    left = np.zeros(len(names))
-    for origin, colour in ORIGIN_COLOURS.items():
-        widths = np.array([counts[name].get(origin, 0) for name in names], float)
-        if widths.any():
-            axes.barh(names, widths, left=left, color=colour, height=0.68, label=origin)
-            left += widths
-    for row, total in enumerate(left):
-        axes.text(total, row, f" {int(total)}", va="center", color=_INK, fontsize=9)
-    axes.invert_yaxis()
-    axes.margins(x=0.12)
-    axes.set_xlabel(unit, color=_INK)
-    axes.tick_params(axis="y", length=0)
-    _whole_numbers(axes.xaxis)
-    return _svg(figure)
-
-
-def histogram_svg(values: Mapping[str, Sequence[float]], *, label: str, unit: str) -> str:
-    """Return a stacked histogram as SVG text: a colour an origin."""
-    figure, axes = _axes(height_in=2.4)
-    shown = [origin for origin in ORIGIN_COLOURS if values.get(origin)]
-    if shown:
-        everything = np.concatenate([np.asarray(values[origin], float) for origin in shown])
-        top = float(everything.max()) or 1.0
-        axes.hist(
-            [values[origin] for origin in shown],
-            bins=np.linspace(0, top, 25),
-            stacked=True,
-            color=[ORIGIN_COLOURS[origin] for origin in shown],
-            label=shown,
-            rwidth=0.92,
-        )
-    axes.set_xlabel(label, color=_INK)
-    axes.set_ylabel(unit, color=_INK)
-    _whole_numbers(axes.yaxis)
-    return _svg(figure)
 
 
 def write_pairs(
@@ -116,34 +59,3 @@ def _drawn(picture: LabelledPicture, tile_px: int) -> Any:
     tile = Image.new("RGB", (tile_px, tile_px), "#e8e8e8")
     tile.paste(image, ((tile_px - image.width) // 2, (tile_px - image.height) // 2))
     return tile
-
-
-def _axes(*, height_in: float) -> tuple[Any, Any]:
-    """Return a figure that no global state of the plotting library knows of, and its axes, bare of ornament."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context({"font.size": 10}):
-        figure = Figure(figsize=(5.2, height_in), layout="constrained")
-        axes = figure.add_subplot()
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(_INK)
-    axes.tick_params(colors=_INK)
-    return figure, axes
-
-
-def _whole_numbers(axis: Any) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-
-
-def _svg(figure: Any) -> str:
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "workbench", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue().replace(_INK, "currentColor")
-    return text[text.index("<svg") :]

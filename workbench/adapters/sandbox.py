@@ -8,7 +8,6 @@ during which the machine gave the worker nothing to run on is not held against t
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import resource
@@ -22,15 +21,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, Self, TypeVar
 
+from workbench.adapters.confinement import confine
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 #: What a worker may take, beyond what it holds when it is ready (RELIABILITY figures: 1.5 GiB, 64 files).
 _MEMORY_BYTES = 1_610_612_736
 _FILES = 64
-
-#: PR_SET_NO_NEW_PRIVS of prctl(2).
-_NO_NEW_PRIVILEGES = 38
 
 #: Items a worker handles before it is replaced, so that a leak ends with it.
 _RECYCLE_AFTER = 500
@@ -231,10 +229,13 @@ def _serve(pipe: Connection, function: Callable[[Any], Any], prepare: Callable[[
 
 
 def _limit() -> None:
-    """Close the limits: memory, files, no core dump, nothing written, no way to regain a right."""
+    """Close the limits: memory, files, no core dump, nothing written, and what `confine` gives up."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a decoder has nothing to write
-    # No program that it might start gains rights by its set-user-id bit (prctl(2)).
-    ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    # What decoders print about damaged files would stand between the lines of the program that started them.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    confine()

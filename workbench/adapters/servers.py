@@ -237,7 +237,8 @@ def _plan_fiftyone(layout: Layout, ports: Ports) -> Plan:
         "FIFTYONE_DO_NOT_TRACK": "1",
         "FIFTYONE_DISABLE_SERVICES": "1",
         "FIFTYONE_DEFAULT_DATASET_DIR": str(folder / "datasets"),
-        "FIFTYONE_PLUGINS_DIR": str(folder / "plugins"),
+        "FIFTYONE_PLUGINS_DIR": str(Path(__file__).with_name("fiftyone_plugins")),
+        "WORKBENCH_WORKSPACE": str(layout.root),  # where the plugin's decisions go
     }
     module = "workbench.adapters.fiftyone_app"
     command = [sys.executable, "-m", module, str(ports.fiftyone), ADDRESS, str(layout.data)]

@@ -11,7 +11,8 @@ from workbench.adjudication.matching import match_instances, overlap_matrix
 from workbench.domain.annotation import DecidedBy, Instance
 from workbench.domain.lineage import sha256_hex
 
-_CANNOT_TELL = "cannot_tell"
+#: A facet's value where nobody could tell.
+CANNOT_TELL = "cannot_tell"
 
 
 @dataclass(slots=True)
@@ -131,7 +132,7 @@ def _majority(members: Sequence[Instance]) -> dict[str, str]:
     for code in sorted({code for instance in members for code in instance.facets}):
         counts = Counter(instance.facets[code] for instance in members if code in instance.facets)
         (value, most), *others = counts.most_common()
-        facets[code] = _CANNOT_TELL if others and others[0][1] == most else value
+        facets[code] = CANNOT_TELL if others and others[0][1] == most else value
     return facets
 
 

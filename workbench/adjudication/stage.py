@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from workbench.adjudication.agreement import measure_agreement
-from workbench.adjudication.consensus import Outcome, decide, keep_all
+from workbench.adjudication.consensus import CANNOT_TELL, Outcome, decide, keep_all
 from workbench.domain.annotation import DecidedBy, Instance, Pass
 from workbench.domain.findings import Finding, Refused, refused
+from workbench.domain.headstamp import HeadstampElement, normalised_text, read_headstamps
 from workbench.domain.lineage import canonical_json, require_activity
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
 from workbench.tables import (
     ANNOTATIONS,
     DISAGREEMENTS,
+    HEADSTAMPS,
     INSTANCES,
     LABELLED,
     instance_row,
     read_rows,
+    read_stand_ins,
     row_instance,
     write_table,
 )
 
 #: Name and version of this activity: raise the number whenever equal input may give other tables.
-ACTIVITY = "adjudication/1"
+ACTIVITY = "adjudication/2"
 
 #: What `single_annotator` may say in params.yaml.
 _SINGLE = ("accept", "hold")
@@ -39,11 +42,15 @@ _STATUSES = ("adjudicated", "agreed", "imported", "single", "disagreed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What people said about one photograph in one project: by annotator, for each kind of pass, in order of time."""
+    """What people said about one photograph in one project: by annotator, for each kind of pass, in order of time.
+
+    ``stale`` holds the objects whose code was split or deprecated since: somebody has to look again.
+    """
 
     blind: dict[str, list[Instance]]
     adjudicated: dict[str, list[Instance]]
     imported: dict[str, list[Instance]]
+    stale: list[Instance] = field(default_factory=list)
 
 
 def run_adjudication(layout: Layout, params: Mapping[str, Any], *, taxonomy: Taxonomy) -> dict[str, Any]:
@@ -57,13 +64,14 @@ def run_adjudication(layout: Layout, params: Mapping[str, Any], *, taxonomy: Tax
 
     """
     check_params(params)
-    answers = read_answers(layout)
+    answers = read_answers(layout, taxonomy)
     check_codes(answers, taxonomy)
-    truth, dissent, labelled = [], [], []
+    truth, dissent, labelled, headstamps = [], [], [], []
     for image_id in sorted(answers):
         of = answers[image_id]
         outcome = settle_photograph(of, params)
         truth += [instance_row(instance) for instance in outcome.truth]
+        headstamps += [_headstamp_row(image_id, read) for read in read_headstamps(outcome.truth)]
         dissent += [{"image_id": image_id, **row} for row in outcome.disagreements]
         people = {name for given in of.values() for name in given.blind}
         people = people or {name for given in of.values() for name in given.adjudicated}
@@ -81,8 +89,27 @@ def run_adjudication(layout: Layout, params: Mapping[str, Any], *, taxonomy: Tax
     write_table(target / "instances.parquet", INSTANCES, sorted(truth, key=lambda row: row["instance_id"]))
     write_table(target / "disagreements.parquet", DISAGREEMENTS, dissent)
     write_table(target / "labelled.parquet", LABELLED, labelled)
+    write_table(target / "headstamps.parquet", HEADSTAMPS, headstamps)
     _write_text(target / "agreement.json", canonical_json(measured) + "\n")
     return measured
+
+
+def _headstamp_row(image_id: str, read: HeadstampElement) -> dict[str, Any]:
+    """Return the row of `tables.HEADSTAMPS`; what nobody could tell is null."""
+    facets = {code: value for code, value in read.element.facets.items() if value != CANNOT_TELL}
+    return {
+        "image_id": image_id,
+        "headstamp_id": read.headstamp.instance_id,
+        "instance_id": read.element.instance_id,
+        "ordinal": read.ordinal,
+        "clock_deg": read.clock_deg,
+        "orientation_basis": read.basis.value,
+        "kind": facets.get("element_kind"),
+        "text_raw": read.element.transcription,
+        "text_normalised": normalised_text(read.element.transcription),
+        "up_direction": facets.get("up_direction"),
+        "legibility": facets.get("legibility"),
+    }
 
 
 def check_params(params: Mapping[str, Any]) -> None:
@@ -115,12 +142,23 @@ def settle_photograph(projects: Mapping[str, Answers], params: Mapping[str, Any]
     """
     answered = [projects[name] for name in sorted(projects) if projects[name].blind or projects[name].adjudicated]
     # The same photograph may have been labelled elsewhere more than once: the first source in order counts.
-    outcomes = [settle(of, params) for of in answered or [projects[min(projects)]]]
+    outcomes = [_look_again(settle(of, params), of) for of in answered or [projects[min(projects)]]]
     return Outcome(
         status=max((outcome.status for outcome in outcomes), key=_STATUSES.index),
         truth=[instance for outcome in outcomes for instance in outcome.truth],
         disagreements=[row for outcome in outcomes for row in outcome.disagreements],
     )
+
+
+def _look_again(outcome: Outcome, of: Answers) -> Outcome:
+    """Return the outcome, kept open where an object's code was split or deprecated since it was drawn."""
+    if not of.stale:
+        return outcome
+    codes = ", ".join(sorted({instance.category for instance in of.stale}))
+    ids = sorted(instance.instance_id for instance in of.stale)
+    detail = f"The taxonomy no longer has {codes} as one label: label these again."
+    row = {"kind": "relabel", "instance_ids": ids, "detail": detail}
+    return replace(outcome, status="disagreed", disagreements=[*outcome.disagreements, row])
 
 
 def settle(of: Answers, params: Mapping[str, Any]) -> Outcome:
@@ -148,8 +186,11 @@ def settle(of: Answers, params: Mapping[str, Any]) -> Outcome:
     return Outcome(status="imported", truth=keep_all(of.imported[first], DecidedBy.IMPORTED))
 
 
-def read_answers(layout: Layout) -> dict[str, dict[str, Answers]]:
-    """Return every photograph's answers by project, from all snapshots, whatever order they lie in.
+def read_answers(layout: Layout, taxonomy: Taxonomy) -> dict[str, dict[str, Answers]]:
+    """Return every photograph's answers by project, from all snapshots, whatever order they lie in, in today's codes.
+
+    Answers are about the photograph as delivered. Where regions of it were covered since, they go with their coordinates
+    to the image that stands for it: both have one geometry.
 
     Raises
     ------
@@ -165,18 +206,37 @@ def read_answers(layout: Layout) -> dict[str, dict[str, Answers]]:
             "holds no answers.",
             "Run `workbench labelling pull`, or `workbench labelling import` for existing labels.",
         )
+    stand_ins = read_stand_ins(layout.intake)
     found: dict[str, dict[str, Answers]] = {}
     for folder in snapshots:
         annotations, instances = _snapshot(folder)
         for row in sorted(annotations, key=lambda row: (row["submitted_at"] or "", row["annotation_id"])):
-            projects = found.setdefault(row["image_id"], {})
+            image_id = stand_ins.get(row["image_id"], row["image_id"])
+            projects = found.setdefault(image_id, {})
             of = projects.setdefault(row["project"], Answers(blind={}, adjudicated={}, imported={}))
             kind = {Pass.ADJUDICATION: of.adjudicated, Pass.IMPORTED: of.imported}.get(Pass(row["pass_"]), of.blind)
-            given = sorted(instances[row["annotation_id"]], key=lambda item: item.instance_id)
+            drawn = sorted(instances[row["annotation_id"]], key=lambda item: item.instance_id)
+            moved = [replace(item, image_id=image_id) for item in drawn]
+            given, stale = _in_todays_codes(moved, row["taxonomy_version"], taxonomy)
+            of.stale.extend(stale)
             # Someone's later answer to the same photograph supersedes the earlier one; both stay in the snapshot.
             kind.pop(row["annotator"], None)
             kind[row["annotator"]] = given
     return found
+
+
+def _in_todays_codes(
+    drawn: Sequence[Instance], version: str, taxonomy: Taxonomy
+) -> tuple[list[Instance], list[Instance]]:
+    """Return the objects with the codes that stand for theirs today, and those for which no single code does."""
+    given, stale = [], []
+    for instance in drawn:
+        codes = taxonomy.successors(instance.category, version)
+        if len(codes) == 1:
+            given.append(instance if codes[0] == instance.category else replace(instance, category=codes[0]))
+        else:
+            stale.append(instance)
+    return given, stale
 
 
 def _snapshot(folder: Path) -> tuple[list[dict[str, Any]], dict[str, list[Instance]]]:

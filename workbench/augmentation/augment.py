@@ -106,15 +106,7 @@ def run_augmentation(
         ``workspace.input-missing`` if curation or adjudication has not run, ``augmentation.unreadable-image``.
 
     """
-    plan = plan_copies(
-        read_rows(layout.curation / "images.parquet", IMAGES),
-        read_rows(layout.adjudication / "instances.parquet", INSTANCES),
-        _settled_ids(layout),
-        recipe,
-        engine=engine,
-        data=layout.data,
-    )
-    former = {key: record for key, record in _former_records(layout) if _is_whole(layout, record)}
+    plan, former = read_plan(layout, recipe, engine=engine)
     missing = [planned for planned in plan if planned.work_key not in former]
     journal = _journal_path(layout)
     journal.parent.mkdir(parents=True, exist_ok=True)
@@ -131,6 +123,28 @@ def run_augmentation(
     return AugmentationOutcome(
         copies=len(plan), made=len(missing), instances=sum(len(record["instances"]) for _, record in records)
     )
+
+
+def read_plan(
+    layout: Layout, recipe: Recipe, *, engine: Mapping[str, str]
+) -> tuple[list[PlannedCopy], dict[str, dict[str, Any]]]:
+    """Return the copies that a recipe asks for, and by work key the records of those that are there, whole.
+
+    Raises
+    ------
+    Refused
+        ``workspace.input-missing`` if curation or adjudication has not run.
+
+    """
+    plan = plan_copies(
+        read_rows(layout.curation / "images.parquet", IMAGES),
+        read_rows(layout.adjudication / "instances.parquet", INSTANCES),
+        _settled_ids(layout),
+        recipe,
+        engine=engine,
+        data=layout.data,
+    )
+    return plan, {key: record for key, record in _former_records(layout) if _is_whole(layout, record)}
 
 
 def _settled_ids(layout: Layout) -> set[str]:

@@ -36,7 +36,7 @@ def adjudication(*, workspace: Workspace, stage: StageOption = False, dry_run: D
     layout, params = workspace.layout, workspace.section("adjudication")
     if dry_run:
         check_params(params)
-        answers = read_answers(layout)
+        answers = read_answers(layout, workspace.taxonomy)
         check_codes(answers, workspace.taxonomy)
         outcomes = Counter(settle_photograph(of, params).status for of in answers.values())
         told = ", ".join(f"{count} {status}" for status, count in sorted(outcomes.items()))

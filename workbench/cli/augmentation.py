@@ -29,18 +29,35 @@ def augment(
     *,
     workspace: Workspace,
     stage: Annotated[bool, typer.Option("--stage", hidden=True, help="Do the work in this process.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many copies would be made; make none.")] = False,
 ) -> Report:
     """Make the copies that the section `augmentation` of params.yaml asks for."""
     from workbench.adapters import albumentations, dvc
     from workbench.augmentation.recipe import parse_recipe
 
     recipe = parse_recipe(workspace.section("augmentation"), albumentations.step_problem)
+    if dry_run:
+        return _planned(workspace, recipe)
     made = None
     if stage:
         made = _run_stage(workspace, recipe)
     else:
         dvc.repro(workspace.layout.root, ["augmentation"])
     return _report(workspace, made)
+
+
+def _planned(workspace: Workspace, recipe: Any) -> Report:
+    """Say what a run would do with the tables as they stand."""
+    from workbench.adapters import albumentations
+    from workbench.augmentation.augment import read_plan
+
+    plan, former = read_plan(workspace.layout, recipe, engine=albumentations.engine())
+    missing = sum(planned.work_key not in former for planned in plan)
+    return Report(
+        summary=f"{missing} augmented copies would be made, {len(plan) - missing} are there already.",
+        data={"to_make": missing, "known": len(plan) - missing, "dry_run": True},
+        next_command="workbench augmentation",
+    )
 
 
 def _run_stage(workspace: Workspace, recipe: Any) -> int:

@@ -40,7 +40,7 @@ def known_standings(layout: Layout) -> dict[str, Standing]:
     """Return the standing of every contribution of a workspace; none before the first reception."""
     if not (layout.custody / "ledger.db").is_file():
         return {}
-    return standings(bodies_of(Ledger.open(layout.custody).entries()))
+    return standings(bodies_of(Ledger.open(layout.custody).each()))
 
 
 def record_of(layout: Layout, contribution_id: str) -> Mapping[str, Any]:

@@ -1,37 +1,51 @@
-"""`workbench curation`: duplicates, groups, splits; and `curation app`, which shows it all in FiftyOne."""
+"""`workbench curation`: duplicates, groups, splits, hints; and `curation similar`, pictures that look like one."""
 
 from __future__ import annotations
 
 import csv
+import functools
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from workbench import tables
-from workbench.adapters import dvc
-from workbench.adapters.nearest import codes_within
+from workbench.adapters import dvc, images, inspection
+from workbench.adapters.embedding import Embedder
+from workbench.adapters.guess import guess_by_group
+from workbench.adapters.matched_points import PointMatcher
+from workbench.adapters.nearest import codes_within, most_alike
 from workbench.adapters.perceptual_hash import PerceptualHasher, PictureGauge
+from workbench.adapters.sandbox import Sandbox
+from workbench.cli import curation_app, curation_decisions
 from workbench.cli.adjudication import require_answers
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
-from workbench.curation.stage import Curated, curation_figures, plan_curation, write_curation
+from workbench.curation.outcome import curation_figures, write_curation
+from workbench.curation.stage import Curated, plan_curation
 from workbench.domain.dataset import Split
-from workbench.domain.findings import Finding, Severity, busy, refused
+from workbench.domain.findings import Finding, Severity, refused
+from workbench.ports import Eyes
 
 StageOption = Annotated[bool, typer.Option("--stage", hidden=True, help="Do the stage's work here: dvc.yaml calls it.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add `curation` and `curation app`."""
+    """Add `curation` and what belongs to it."""
     group = typer.Typer(help="Find duplicates, assign groups and splits; look at everything in FiftyOne.")
     app.add_typer(group, name="curation")
     command(group, callback=True)(curation)
-    command(group, "app")(curation_app)
+    command(group, "app")(curation_app.show)
+    command(group, "decide")(curation_decisions.decide)
+    command(group, "decisions")(curation_decisions.decisions)
+    command(group, "similar")(similar)
 
 
 def curation(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunOption = False) -> Report:
@@ -43,19 +57,31 @@ def curation(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRu
         write_curation(layout, _plan(workspace))
     else:
         require_answers(workspace)
+        curation_decisions.ensure_list(layout)
         dvc.repro(layout.root, ["curation"])
     return _told(json.loads((layout.curation / "curation.json").read_text(encoding="utf-8")), "curated")
 
 
 def _plan(workspace: Workspace) -> Curated:
-    hasher = PerceptualHasher(cache=workspace.layout.state / "perceptual-hashes.json", workers=workspace.processes)
+    layout = workspace.layout
     return plan_curation(
-        workspace.layout,
+        layout,
         workspace.section("curation"),
-        fingerprint=hasher,
+        eyes=eyes(layout.state, workers=workspace.processes),
+        frozen=frozen_splits(layout.records),
+    )
+
+
+def eyes(state: Path, *, workers: int) -> Eyes:
+    """Return everything curation looks with; what was seen once is kept in the state folder, by content."""
+    return Eyes(
+        fingerprint=PerceptualHasher(cache=state / "perceptual-hashes.json", workers=workers),
         within=codes_within,
-        gauge=PictureGauge(cache=workspace.layout.state / "picture-measures.json", workers=workspace.processes),
-        frozen=frozen_splits(workspace.layout.records),
+        gauge=PictureGauge(cache=state / "picture-measures.json", workers=workers),
+        embed=Embedder(folder=state, workers=workers),
+        most_alike=most_alike,
+        match_points=PointMatcher(cache=state / "matched-points.json", workers=workers),
+        guess=guess_by_group,
     )
 
 
@@ -88,9 +114,13 @@ def _told(figures: dict[str, Any], verb: str) -> Report:
     alike = ", ".join(f"{count} {kind}" for kind, count in figures["duplicates"].items())
     flags = ", ".join(f"{count} {flag}" for flag, count in figures["quality"].items())
     left_out = sum(figures["excluded"].values())
+    releases = figures["against_releases"]
+    moved = (
+        f" Of {releases['still_in']} released photographs, {releases['moved']} moved." if releases["released"] else ""
+    )
     return Report(
         summary=f"{figures['photographs']} photographs {verb} in {figures['groups']} groups ({splits or 'no split used'}); "
-        f"duplicates: {alike or 'none'}; left out: {left_out}; worth a look: {flags or 'none'}.",
+        f"duplicates: {alike or 'none'}; left out: {left_out}; worth a look: {flags or 'none'}.{moved}",
         data=figures,
         findings=[_finding(item) for item in figures["findings"]],
         next_command="workbench curation app",
@@ -108,34 +138,63 @@ def _finding(item: dict[str, str]) -> Finding:
     )
 
 
-def curation_app(*, workspace: Workspace) -> Report:
-    """Rebuild the FiftyOne dataset from the tables, and say where to look at it."""
-    from workbench.adapters.fiftyone import show_dataset
-
+def similar(
+    what: Annotated[
+        str, typer.Argument(metavar="IMAGE|FILE", help="An image_id (8 characters do) or a picture's file.")
+    ],
+    *,
+    workspace: Workspace,
+    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="How many to list.")] = 10,
+) -> Report:
+    """List the curated photographs that look most like a picture, be it one of them or a file from anywhere."""
     layout = workspace.layout
-    try:
-        addresses = json.loads((layout.state / "servers.json").read_text(encoding="utf-8"))
-        mongo_uri, url = addresses["mongod"]["uri"], addresses["fiftyone"]["url"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise busy(
-            "servers.not-running", "FiftyOne", "is not running in this workspace.", "Start it with `workbench up`."
-        ) from error
-    images = tables.read_rows(layout.curation / "images.parquet", tables.IMAGES)
-    instances = tables.read_rows(layout.adjudication / "instances.parquet", tables.INSTANCES)
-    for folder in (layout.synthesis, layout.augmentation):
-        if (folder / "images.parquet").is_file():
-            images += tables.read_rows(folder / "images.parquet", tables.IMAGES)
-            instances += tables.read_rows(folder / "instances.parquet", tables.INSTANCES)
-    shown = show_dataset(
-        name="workbench",
-        media_root=layout.data,
-        images=images,
-        instances=instances,
-        duplicates=tables.read_rows(layout.curation / "duplicates.parquet", tables.DUPLICATES),
-        mongo_uri=mongo_uri,
-    )
+    rows = tables.read_rows(layout.curation / "images.parquet", tables.IMAGES)
+    embed = Embedder(folder=layout.state, workers=workspace.processes)
+    base = embed([(row["file_sha256"], layout.data / row["path"], None) for row in rows])
+    if Path(what).is_file():
+        own, query = None, _embedded_file(Path(what), workspace)
+    else:
+        (own,) = curation_decisions.require_known([what], (row["image_id"] for row in rows))
+        query = base[[row["image_id"] for row in rows].index(own)][None, :]
+    places, cosines = most_alike(query, base, count + 1)
+    listed = [
+        {
+            "image": rows[place]["image_id"][:12],
+            "likeness": round(float(cosine), 3),
+            "split": rows[place]["split"] or "left out",
+            "partner": rows[place]["partner_id"],
+            "group": rows[place]["group_id"],
+            "file": f"data/{rows[place]['path']}",
+        }
+        for place, cosine in zip(places[0].tolist(), cosines[0].tolist(), strict=True)
+        if rows[place]["image_id"] != own
+    ][:count]
     return Report(
-        summary=f"{shown} samples are in FiftyOne at {url} (dataset workbench).",
-        data={"samples": shown, "url": url, "dataset": "workbench"},
-        next_command="workbench release build NAME",
+        summary=f"{len(listed)} of {len(rows)} photographs look most like {Path(what).name}; a likeness of 1 would be the same picture.",
+        data={"of": own or str(what), "images": [{**row} for row in listed]},
+        rows=listed,
+        next_command="workbench curation app",
     )
+
+
+def _embedded_file(path: Path, workspace: Workspace) -> NDArray[np.float32]:
+    """Return the vector of a picture from anywhere, decoded where it can do no harm, as at intake.
+
+    Raises
+    ------
+    Refused
+        With the code that intake would give.
+
+    """
+    params = workspace.section("intake")
+    copy = functools.partial(inspection.inspect_item, parameters=dict(params))
+    data = path.read_bytes()
+    with Sandbox(copy, prepare=inspection.prepare_pictures, workers=1, timeout_s=params["timeout_s"]) as sandbox:
+        ((_, verdict),) = sandbox.map([(data, path.suffix.lower())])
+    if not isinstance(verdict, images.Copied):
+        code, said = getattr(verdict, "code", "intake.decode-failed"), getattr(verdict, "detail", "cannot be decoded.")
+        raise refused(code, path, said, "Name a picture that intake would admit.")
+    with tempfile.TemporaryDirectory() as folder:
+        decoded = Path(folder) / "picture"
+        decoded.write_bytes(verdict.jpeg)
+        return Embedder(folder=Path(folder))([("picture", decoded, None)])

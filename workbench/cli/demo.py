@@ -204,17 +204,17 @@ def _wait_for_servers(process: subprocess.Popen[bytes], record: Path, log: Path)
 
 def _where_to_look(root: Path, name: str, addresses: dict[str, Any]) -> Report:
     """Return the demo's closing page: what there is to look at, and where."""
+    shown = os.path.relpath(root)
     rows = [
-        {"what": "The release's card", "where": str(root / "data" / "07_release" / "card.html")},
-        {"what": "The release's record", "where": str(root / "releases" / name / "record.json")},
-        {"what": "The partner's receipts", "where": str(root / "custody" / "receipts")},
-        {"what": "Renders", "where": str(root / "data" / "05_synthesis" / "images")},
-        {"what": "Passwords", "where": str(root / ".workbench" / "credentials.json")},
+        {"what": "The release's card", "where": f"{shown}/data/07_release/card.html"},
+        {"what": "The release's record", "where": f"{shown}/releases/{name}/record.json"},
+        {"what": "The partner's receipts", "where": f"{shown}/custody/receipts"},
+        {"what": "Renders", "where": f"{shown}/data/05_synthesis/images"},
+        {"what": "Passwords", "where": f"{shown}/.workbench/credentials.json"},
     ]
     for server, title in (("label_studio", "Label Studio"), ("fiftyone", "FiftyOne")):
         if url := (addresses.get(server) or {}).get("url"):
             rows.append({"what": title, "where": f"{url} (while `workbench up` runs)"})
-    shown = os.path.relpath(root)
     return Report(
         summary=f"Release {name} is built and verified.",
         data={"workspace": str(root), "release": name, "servers": addresses},

@@ -26,6 +26,7 @@ PACKAGES = (
     "custody",
     "reference",
     "intake",
+    "redaction",
     "labelling",
     "adjudication",
     "curation",

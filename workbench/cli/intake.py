@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -11,15 +12,24 @@ from typing import Annotated, Any
 import typer
 
 from workbench import tables
-from workbench.adapters import dvc, images
+from workbench.adapters import dvc, images, inspection, video
+from workbench.adapters.cover import cover
 from workbench.adapters.sandbox import Lost, Sandbox
 from workbench.cli.acting import DryRunOption, actor
 from workbench.cli.command import command
+from workbench.cli.partner_report import quarantine, write_reports
+from workbench.cli.receipts import reissue_receipts
+from workbench.cli.redaction_covering import forget_uncovered, note_uncovered
+from workbench.cli.redaction_state import read_searched
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.custody.ledger import Event, Ledger
 from workbench.custody.object_store import SealedStore
+from workbench.custody.receipt import verdict_key
+from workbench.domain.findings import Finding
 from workbench.intake import admit
+from workbench.redaction.decisions import ensure_decisions, read_decisions
+from workbench.redaction.review import accepted_regions
 
 #: A larger file is never unsealed for decoding: it would have to be held in memory whole.
 _MOST_BYTES = 200_000_000
@@ -28,8 +38,9 @@ StageOption = Annotated[bool, typer.Option("--stage", hidden=True, help="Do the 
 
 
 def register(app: typer.Typer) -> None:
-    """Add `intake`."""
+    """Add `intake` and `quarantine`."""
     command(app, "intake")(intake)
+    command(app, "quarantine")(quarantine)
 
 
 def intake(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunOption = False) -> Report:
@@ -38,30 +49,70 @@ def intake(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunO
     if dry_run:
         return _planned(workspace)
     if stage:
-        admit.run_intake(layout, workspace.section("intake"), inspect=_Inspector(workspace), track=workspace.track)
-    else:
-        dvc.repro(layout.root, ["intake"])
+        note_uncovered(workspace)
+        admit.run_intake(
+            layout,
+            workspace.section("intake"),
+            inspect=_Inspector(workspace),
+            track=workspace.track,
+            covers=_covers(workspace),
+        )
+        return _told(workspace, ())
+    return _told(workspace, bring_up_to_date(workspace))
+
+
+def bring_up_to_date(workspace: Workspace) -> list[Finding]:
+    """Have DVC run intake and the search for faces, and enter each verdict in the ledger; return what is to be told."""
+    layout = workspace.layout
+    if ensure_decisions(layout):
+        dvc.add(layout.root, [layout.redaction_decisions])
+    dvc.repro(layout.root, ["intake", "redaction"])
+    findings = forget_uncovered(workspace)
+    image_rows, held = _tables(workspace)
+    _enter(workspace, image_rows, held)
+    late = reissue_receipts(workspace)
+    write_reports(workspace)
+    return [*findings, *late]
+
+
+def _tables(workspace: Workspace) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    layout = workspace.layout
     image_rows = tables.read_all_rows(sorted(layout.intake.glob("*/images.parquet")), tables.IMAGES)
     held = tables.read_all_rows(sorted(layout.intake.glob("*/quarantine.parquet")), tables.QUARANTINE)
-    if not stage:
-        _enter(workspace, image_rows, held)
+    return image_rows, held
+
+
+def _told(workspace: Workspace, findings: Sequence[Finding]) -> Report:
+    image_rows, held = _tables(workspace)
+    faces = sum(len(row["faces"]) for row in read_searched(workspace))
+    remarks = tables.read_all_rows(sorted(workspace.layout.intake.glob("*/remarks.parquet")), tables.REMARKS)
+    found = f" {faces} faces were found in them." if faces else ""
     return Report(
-        summary=f"{len(image_rows)} photographs are admitted, {len(held)} files are in quarantine.",
-        data={"admitted": len(image_rows), "quarantined": len(held)},
-        findings=admit.quarantine_findings(held),
-        next_command="workbench labelling push",
+        summary=f"{len(image_rows)} photographs are admitted, {len(held)} files are in quarantine.{found}",
+        data={"admitted": len(image_rows), "quarantined": len(held), "remarks": len(remarks), "faces": faces},
+        findings=[*admit.quarantine_findings(held), *admit.remark_findings(remarks), *findings],
+        next_command="workbench redaction propose" if faces else "workbench labelling push",
     )
+
+
+def _covers(workspace: Workspace) -> admit.Covers:
+    """Return what people and the rule of params.yaml accepted, and what covers it."""
+    fill = functools.partial(cover, jpeg_quality=int(workspace.section("intake")["jpeg_quality"]))
+    accepted = accepted_regions(read_decisions(workspace.layout))
+    boxes = {image_id: [region.box for region in regions] for image_id, regions in accepted.items()}
+    return admit.Covers(boxes=boxes, fill=fill)
 
 
 def _planned(workspace: Workspace) -> Report:
     layout, params = workspace.layout, workspace.section("intake")
+    covers = _covers(workspace)
     fresh = known = 0
     for path in sorted(layout.deliveries.glob("*/files.parquet")):
         rows = tables.read_rows(path, tables.FILES)
         keys = {row["image_id"]: admit.file_key(row, params) for row in rows}
-        done, held = admit.reusable(layout, layout.intake / path.parent.name, keys)
-        known += len(done) + len(held)
-        fresh += len(rows) - len(done) - len(held)
+        judged = admit.reusable(layout, layout.intake / path.parent.name, keys, covers)
+        known += sum(image_id in judged for image_id in keys)
+        fresh += sum(image_id not in judged for image_id in keys)
     return Report(
         summary=f"{fresh} files would be inspected, {known} have their verdict.",
         data={"to_inspect": fresh, "known": known},
@@ -74,21 +125,39 @@ def _enter(workspace: Workspace, image_rows: Sequence[Mapping[str, Any]], held: 
     who = actor()
 
     def event(kind: str, row: Mapping[str, Any], reason: str) -> Event:
-        key = f"{kind}/{row['contribution_id']}/{row['work_key']}"
         return Event(
             kind=kind,
             actor=who,
             contribution_id=row["contribution_id"],
-            object_sha256=row["image_id"],
+            object_sha256=row.get("parent_image_id") or row["image_id"],
             reason=reason,
-            once=key,
+            once=verdict_key(kind, row),
         )
 
-    events = [event("admit", row, f"working copy {row['file_sha256']}") for row in image_rows]
+    events = [event("admit", row, f"working copy {row['file_sha256']}{_of_film(row)}") for row in image_rows]
+    events += [
+        event("redact", row, f"regions are covered in image {row['file_sha256']}, which stands for it")
+        for row in image_rows
+        if row["parent_image_id"]
+    ]
     events += [event("quarantine", row, row["code"]) for row in held]
+    frames = Counter(row["source_image_id"] for row in image_rows if row["source_image_id"])
+    films = {row["source_image_id"]: row for row in image_rows if row["source_image_id"]}
+    for film_id, row in films.items():
+        events.append(
+            event(
+                "admit",
+                {**row, "image_id": film_id, "parent_image_id": None, "source_image_id": None},
+                f"film of {frames[film_id]} frames",
+            )
+        )
     if events:
         with workspace.exclusive("custody"):
             Ledger.open(workspace.layout.custody).append(events, now=datetime.now(UTC))
+
+
+def _of_film(row: Mapping[str, Any]) -> str:
+    return f", frame at {row['frame_time_s']} s of {row['source_image_id']}" if row["source_image_id"] else ""
 
 
 @dataclass(frozen=True)
@@ -100,31 +169,52 @@ class _Inspector:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, admit.Verdict]]:
         if not rows:
             return
-        params = self.workspace.section("intake")
-        store = SealedStore(self.workspace.layout.custody)
-        sandbox: Sandbox[tuple[bytes, str], images.Copied | images.Rejected] = Sandbox(
-            functools.partial(images.copy_item, parameters=dict(params)),
-            prepare=images.prepare,
-            workers=self.workspace.processes,
-            timeout_s=params["timeout_s"],
-        )
+        for position, row in enumerate(rows):
+            if row["size_bytes"] > _MOST_BYTES:
+                detail = f"It is larger than {_MOST_BYTES // 10**6} MB, which no photograph needs."
+                yield position, admit.Verdict(code="intake.too-large", detail=detail)
         fit = [position for position, row in enumerate(rows) if row["size_bytes"] <= _MOST_BYTES]
-        for position in sorted(set(range(len(rows))) - set(fit)):
-            detail = f"It is larger than {_MOST_BYTES // 10**6} MB, which no photograph needs."
-            yield position, admit.Verdict(code="intake.too-large", detail=detail)
+        films = {position for position in fit if rows[position]["suffix"] in inspection.FILM_SUFFIXES}
+        limits = self.workspace.section("intake")
+        pictures = [position for position in fit if position not in films]
+        yield from self._inspected(rows, pictures, inspection.prepare_pictures, limits["timeout_s"])
+        yield from self._inspected(rows, sorted(films), inspection.prepare_films, limits["video_timeout_s"])
+
+    def _inspected(
+        self, rows: Sequence[Mapping[str, Any]], positions: Sequence[int], prepare: Callable[[], None], timeout_s: float
+    ) -> Iterator[tuple[int, admit.Verdict]]:
+        store = SealedStore(self.workspace.layout.custody)
+        sandbox: Sandbox[tuple[bytes, str], images.Copied | video.Sampled | images.Rejected] = Sandbox(
+            functools.partial(inspection.inspect_item, parameters=dict(self.workspace.section("intake"))),
+            prepare=prepare,
+            workers=self.workspace.processes,
+            timeout_s=timeout_s,
+        )
         items = (
             (store.read(rows[position]["contribution_id"], rows[position]["image_id"]), rows[position]["suffix"])
-            for position in fit
+            for position in positions
         )
         with sandbox:
             for index, result in sandbox.map(items):
-                yield fit[index], _verdict(result)
+                yield positions[index], _verdict(result)
 
 
-def _verdict(result: images.Copied | images.Rejected | Lost) -> admit.Verdict:
+def _facts(copied: images.Copied) -> dict[str, Any]:
+    names = ("width_px", "height_px", "original_width_px", "original_height_px", "orientation", "scale")
+    return {name: getattr(copied, name) for name in names}
+
+
+def _verdict(result: images.Copied | video.Sampled | images.Rejected | Lost) -> admit.Verdict:
     if isinstance(result, images.Copied):
-        names = ("width_px", "height_px", "original_width_px", "original_height_px", "orientation", "scale")
-        return admit.Verdict(jpeg=result.jpeg, facts={name: getattr(result, name) for name in names})
+        remarks = tuple((remark.code, remark.detail) for remark in result.remarks)
+        return admit.Verdict(jpeg=result.jpeg, facts=_facts(result), remarks=remarks)
+    if isinstance(result, video.Sampled):
+        remarks = tuple((remark.code, remark.detail) for remark in result.remarks)
+        frames = tuple(
+            admit.Frame(time_s=frame.time_s, jpeg=frame.copied.jpeg, facts=_facts(frame.copied))
+            for frame in result.frames
+        )
+        return admit.Verdict(frames=frames, remarks=remarks)
     if isinstance(result, images.Rejected):
         return admit.Verdict(code=result.code, detail=result.detail)
     if result.why == "timeout":

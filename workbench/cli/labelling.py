@@ -14,14 +14,19 @@ from workbench import tables
 from workbench.adapters import dvc
 from workbench.cli.command import command
 from workbench.cli.label_studio import connect
+from workbench.cli.labelling_check import check
+from workbench.cli.redaction_covering import forget_uncovered
+from workbench.cli.redaction_state import open_for_labelling
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
+from workbench.curation.decisions import read_decisions, standing
 from workbench.domain.annotation import Annotation
 from workbench.domain.findings import Finding, WorkbenchError, refused
 from workbench.labelling import foreign, importing, predictions, pseudonyms, snapshot
 from workbench.labelling.label_config import LabelConfig, read_label_config
 from workbench.labelling.tasks import TaskPlan, plan_tasks
 from workbench.ports import Labeller
+from workbench.redaction.review import photograph_id
 
 ProjectOption = Annotated[str, typer.Option("--project", help="A folder of label_configs/.")]
 LanguageOption = Annotated[str, typer.Option("--language", help="Language of the labels shown, as en or fr.")]
@@ -59,6 +64,7 @@ def register(app: typer.Typer) -> None:
     command(group, "pull")(pull)
     command(group, "status")(status)
     command(group, "import")(import_labels)
+    command(group, "check")(check)
 
 
 def push(
@@ -69,26 +75,38 @@ def push(
     overlap: Annotated[int, typer.Option("--overlap", min=1, help="How many people answer each photograph.")] = 2,
     dry_run: DryRunOption = False,
 ) -> Report:
-    """Give every admitted photograph one task in Label Studio; repeating it adds only what is missing."""
+    """Give every admitted photograph one task in Label Studio; repeating it adds only what is missing.
+
+    A photograph that a curator sent back (`curation decide relabel`) gets one more.
+    """
     config = read_label_config(workspace.layout.label_configs / project, workspace.taxonomy, language=language)
-    images = admitted(workspace)
+    told = [] if dry_run else forget_uncovered(workspace)
+    admissible = admitted(workspace)
+    images, held = open_for_labelling(workspace, admissible, project=project)
     server, media_root = connect(workspace)
     shown, findings = _pre_annotations(workspace, config, images)
     with workspace.exclusive("labelling"):
         project_id = server.find_project(config.title)
         existing = server.tasks(project_id) if project_id is not None else []
         plan = plan_tasks(
-            images.values(), existing, data=workspace.layout.data, media_root=media_root, predictions=shown
+            images.values(),
+            existing,
+            data=workspace.layout.data,
+            media_root=media_root,
+            predictions=shown,
+            sent_back=standing(read_decisions(workspace.layout.curation_decisions)).sent_back,
         )
         if not dry_run:
             project_id = _apply(server, plan, config, media_root, overlap=overlap)
-    counts = {"new": len(plan.new), "kept": plan.kept, "pre_annotated": len(plan.predictions)}
+    counts = {"new": len(plan.new), "kept": plan.kept, "moved": len(plan.moved)}
+    counts |= {"held": len(admissible) - len(images), "pre_annotated": len(plan.predictions)}
     counts["pre_annotated"] += sum("predictions" in task for task in plan.new)
     verb = "would be added" if dry_run else "added"
     return Report(
-        summary=f"{config.title}: {counts['new']} tasks {verb}, {counts['kept']} were there already.",
+        summary=f"{config.title}: {counts['new']} tasks {verb}, {counts['kept']} were there already"
+        + (f", {counts['held']} photographs are held back." if counts["held"] else "."),
         data={"project": project, "project_id": project_id, **counts},
-        findings=findings,
+        findings=[*told, *held, *findings],
         next_command="workbench labelling push" if dry_run else "workbench labelling status",
     )
 
@@ -100,6 +118,8 @@ def _apply(server: Labeller, plan: TaskPlan, config: LabelConfig, media_root: Pa
     server.ensure_media(project_id, [media_root / name for name in plan.media])
     server.import_tasks(project_id, plan.new)
     server.import_predictions(project_id, plan.predictions)
+    for task in plan.moved:
+        server.update_task(task["task"], task["data"])
     return project_id
 
 
@@ -253,7 +273,10 @@ def _delivered_names(workspace: Workspace) -> Mapping[str, str]:
 
 
 def admitted(workspace: Workspace) -> dict[str, dict[str, Any]]:
-    """Return the rows of all admitted photographs by image_id.
+    """Return the rows of all admitted photographs by image_id, as labelling knows them.
+
+    Labels are about the photograph as delivered: a row has its id, and the path of the picture that stands for it now,
+    which may have covered regions. So answers given before regions were covered are of the same photograph as later ones.
 
     Raises
     ------
@@ -270,7 +293,7 @@ def admitted(workspace: Workspace) -> dict[str, dict[str, Any]]:
             "holds no admitted photograph.",
             "Run `workbench receive` and `workbench intake` first.",
         )
-    return {row["image_id"]: row for row in rows}
+    return {(delivered := photograph_id(row)): {**row, "image_id": delivered} for row in rows}
 
 
 def _project_id(server: Labeller, config: LabelConfig) -> int:

@@ -18,7 +18,12 @@ app = typer.Typer(
 _MODULES = (
     "workspace",
     "custody",
+    "ledger",
+    "receipts",
+    "originals",
     "intake",
+    "redaction",
+    "protocol",
     "servers",
     "labelling",
     "adjudication",

@@ -14,6 +14,7 @@ import typer
 from workbench.cli.acting import actor
 from workbench.cli.terms import read_terms
 from workbench.cli.wiring import Workspace
+from workbench.custody.fixity import WITHDRAWN
 from workbench.custody.ledger import Event, Ledger
 from workbench.custody.standing import Standing, bodies_of, standings, withdrawn_files
 from workbench.custody.traces import TOMBSTONE
@@ -73,11 +74,15 @@ def _fixed(contribution: Contribution, remedy: str) -> Refused:
     )
 
 
-def _standings(workspace: Workspace) -> dict[str, Standing]:
+def _standings(workspace: Workspace, contribution_id: str) -> dict[str, Standing]:
+    """Return the standing of one contribution, and if anything was ever withdrawn that of all."""
     custody = workspace.layout.custody
     if not (custody / "ledger.db").is_file():
         return {}
-    return standings(bodies_of(Ledger.open(custody).entries()))
+    ledger = Ledger.open(custody)
+    # Reception costs what is received, not what stands in the ledger: all of it is read only where it may matter.
+    concerned = ledger.each() if ledger.of_kind(WITHDRAWN) else ledger.each_of_contribution(contribution_id)
+    return standings(bodies_of(concerned))
 
 
 def require_welcome(
@@ -91,7 +96,7 @@ def require_welcome(
         ``custody.withdrawn``, a finding a file; ``custody.terms-fixed``, ``custody.withdrawal-pending``.
 
     """
-    found = _standings(workspace)
+    found = _standings(workspace, contribution.contribution_id)
     gone = withdrawn_files(found, partner_id=contribution.partner_id)
     back = [(file, gone[file.image_id]) for file in files if file.image_id in gone]
     if back and not readmitted:
@@ -127,7 +132,7 @@ def enter_readmission(
     """
     if reason is None:
         return
-    found = _standings(workspace)
+    found = _standings(workspace, contribution.contribution_id)
     own = found.get(contribution.contribution_id)
     keys = workspace.layout.custody / "keys" / "contributions"
     if own is not None and own.withdrawn and any(keys.glob(f"{contribution.contribution_id}.*")):
@@ -156,7 +161,7 @@ def enter_readmission(
 
 def reception_key(workspace: Workspace, contribution: Contribution) -> str:
     """Return what the ledger knows this reception by: taken in again after a withdrawal it is another one."""
-    standing = _standings(workspace).get(contribution.contribution_id)
+    standing = _standings(workspace, contribution.contribution_id).get(contribution.contribution_id)
     times = standing.withdrawals if standing else 0
     return f"receive/{contribution.contribution_id}" + (f"/again-{times}" if times else "")
 

@@ -8,6 +8,7 @@ import typer
 
 from workbench.cli.command import command
 from workbench.cli.report import Report
+from workbench.cli.seizure_template import template
 from workbench.domain.findings import Finding, Severity, bad_usage
 from workbench.reference.calibres import DIMENSIONS, Calibre, CalibreTable, load_calibres
 from workbench.reference.search import Match, dimension_twins, search_dimensions, search_name
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Look up the sourced reference tables.", no_args_is_help=True)
     app.add_typer(group, name="reference")
     command(group, "search")(search)
+    command(group, "template")(template)
 
 
 def search(

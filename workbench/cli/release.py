@@ -12,7 +12,7 @@ import typer
 
 from workbench import __version__
 from workbench.adapters import dvc
-from workbench.cli import release_ledger, revocations
+from workbench.cli import release_formats, release_gate, release_ledger, revocations
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -29,25 +29,29 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(release, name="release")
+    release_gate.register(release)
 
 
 @command(release, "assemble")
 def assemble_release(*, workspace: Workspace) -> Report:
     """Write data/07_release from the stages' tables (what DVC runs; `release build` does all of it)."""
-    from workbench.adapters.plots import bars_svg, histogram_svg
     from workbench.release.assemble import assemble
-    from workbench.release.card import Plots
 
     made = assemble(
         workspace.layout,
         workspace.section("release"),
         workspace.taxonomy,
-        plots=Plots(bars=bars_svg, histogram=histogram_svg),
+        draw=release_formats.real_draw(),
         track=workspace.track,
     )
     return Report(
         summary=f"Assembled {made.facts['images']} images with {made.facts['instances']} labelled objects.",
-        data={"manifest_sha256": made.manifest_sha256, "files": made.files, "facts": made.facts},
+        data={
+            "manifest_sha256": made.manifest_sha256,
+            "files": made.files,
+            "written": made.written,
+            "facts": made.facts,
+        },
         next_command="workbench release build NAME",
     )
 
@@ -60,6 +64,7 @@ def build(
     dry_run: DryRunOption = False,
 ) -> Report:
     """Bring every stage up to date, assemble, sign, and name the release: once and for good."""
+    from workbench.release.increment import known_digests
     from workbench.release.manifest import check_files, manifest_digest
     from workbench.release.record import RECORD, require_name
 
@@ -77,7 +82,8 @@ def build(
         )
     with workspace.exclusive("release"):
         dvc.repro(layout.root, ["release"])
-        _require_clean(check_files(layout.release))
+        _require_clean(check_files(layout.release, known=known_digests(layout.release, layout.state / "release")))
+        release_gate.require_day_holds(workspace)
         digest = manifest_digest(layout.release)
         _require_new(workspace, name, digest)
         _write_record(workspace, name, digest)
@@ -162,7 +168,7 @@ def verify(
         return _verify_folder(Path(subject), key, revocations_file, workspace)
     space = _need(workspace)
     record = _record(space, subject)
-    public_pem = _key_text(key) or release_ledger.public_key(space.layout.custody)
+    public_pem = _key_text(key) or release_ledger.public_key(space.layout.custody, record)
     if public_pem is None:  # a clone of the workspace has the records, not the custody folder
         public_pem = (space.layout.records / record.name / "public_key.pem").read_text(encoding="utf-8")
     superseded = revocations.release_findings(space, record, public_pem)
@@ -355,6 +361,9 @@ def export(
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="The folder to make.")],
     *,
     workspace: Workspace,
+    label_format: Annotated[
+        str | None, typer.Option("--format", help="Instead of a bundle: only what one format's readers need.")
+    ] = None,
     dry_run: DryRunOption = False,
 ) -> Report:
     """Write a bundle that verifies without this workspace, and enter the hand-over in the ledger."""
@@ -366,6 +375,9 @@ def export(
     record = _record(workspace, name)
     if destination.exists():
         raise bad_usage("usage.bad-argument", destination, "is there already.", "Name a new folder.")
+    if label_format is not None:
+        with _data_of(workspace, record) as (folder, _):
+            return release_formats.export_format(workspace, record, folder, destination, label_format, dry_run=dry_run)
     if dry_run:
         return Report(summary=f"Would write release {name} to {destination}.", data={"dry_run": True})
     record_path = workspace.layout.records / record.name / RECORD
@@ -373,8 +385,8 @@ def export(
     with _data_of(workspace, record) as (folder, _):
         _require_clean(check_files(folder))
         release_ledger.enter_export(ledger, record.name, record.manifest_sha256)
-        known = revocations.list_path(workspace)
-        write_bundle(destination, folder, record_path, record, ledger.public_key_pem(), revocations=known)
+        key = release_ledger.public_key(workspace.layout.custody, record) or ledger.public_key_pem()
+        write_bundle(destination, folder, record_path, record, key, revocations=revocations.list_path(workspace))
     return Report(
         summary=f"Release {name} is in {destination}; {HOWTO} says how anyone can verify it.",
         data={"release": name, "path": str(destination)},

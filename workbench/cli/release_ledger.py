@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.custody.keys import read_checkpoint
-from workbench.custody.ledger import Entry, Event, Ledger, prove_all
-from workbench.custody.merkle import leaf_hash, proves_inclusion
+from workbench.custody.ledger import Entry, Event, InclusionProof, Ledger
+from workbench.custody.rotation import key_at
 from workbench.domain.findings import refused
 from workbench.release.manifest import NAME as MANIFEST
+from workbench.release.record import Record
 
 
 def enter_release(ledger: Ledger, name: str, manifest_sha256: str) -> dict[str, Any]:
@@ -31,19 +32,19 @@ def enter_release(ledger: Ledger, name: str, manifest_sha256: str) -> dict[str, 
         actor=getpass.getuser(),
         object_sha256=manifest_sha256,
         reason=name,
-        once=f"release:{name}",
+        once=_once(name),
     )
     known = find_entry(ledger, name)
     if known is not None and json.loads(known.body)["object_sha256"] != manifest_sha256:
         raise refused(
             "release.name-taken", name, "stands in the ledger with other data.", "Choose a new name: releases stay."
         )
-    checkpoint = ledger.append([event], now=datetime.now(UTC))
-    entries = ledger.entries()[: checkpoint.size]
+    ledger.append([event], now=datetime.now(UTC))
     entry = find_entry(ledger, name)
     if entry is None:
         raise refused("release.not-in-ledger", name, "could not be entered.", "Run `workbench ledger verify`.")
-    (proof,) = prove_all(entries, [entry.seq])
+    checkpoint = ledger.checkpoint_over(entry.seq)
+    ((_, proof),) = ledger.prove([entry.seq], checkpoint)
     return {
         "entry": encoded(entry),
         "proof": proof.to_json(),
@@ -64,11 +65,11 @@ def encoded(entry: Entry) -> str:
 
 def find_entry(ledger: Ledger, name: str) -> Entry | None:
     """Return the ledger's entry of a release, nothing if there is none."""
-    for entry in ledger.entries():
-        body = json.loads(entry.body)
-        if body["kind"] == "release" and body.get("reason") == name:
-            return entry
-    return None
+    return ledger.find(_once(name))
+
+
+def _once(name: str) -> str:
+    return f"release:{name}"
 
 
 def ledger_problem(statement: Mapping[str, Any], public_pem: str) -> str | None:
@@ -84,17 +85,23 @@ def ledger_problem(statement: Mapping[str, Any], public_pem: str) -> str | None:
     checkpoint = read_checkpoint(part["checkpoint"], public_pem)
     if checkpoint is None:
         return "rests on a checkpoint that this key did not sign"
-    proof = part["proof"]
-    sound = proof["size"] == checkpoint.size and proves_inclusion(
-        leaf=leaf_hash(body),
-        index=proof["index"],
-        size=proof["size"],
-        path=[bytes.fromhex(node) for node in proof["path"]],
-        root=checkpoint.root,
-    )
+    proof = InclusionProof.from_json(part["proof"])
+    sound = proof.size == checkpoint.size and proof.leads_to(checkpoint.root, body)
     return None if sound else "does not lead to the signed root"
 
 
-def public_key(custody: Path) -> str | None:
-    """Return the workspace's public key, nothing if it has no ledger yet."""
-    return Ledger.open(custody).public_key_pem() if (custody / "ledger.db").is_file() else None
+def public_key(custody: Path, record: Record | None = None) -> str | None:
+    """Return the public key of the workspace's ledger, nothing if it has none yet.
+
+    With a record it is the key that was in force when the record was signed: keys are rotated, releases stay.
+    """
+    if not (custody / "ledger.db").is_file():
+        return None
+    ledger = Ledger.open(custody)
+    if record is None:
+        return ledger.public_key_pem()
+    try:
+        size = int(record.predicate["ledger"]["proof"]["size"])
+    except (KeyError, TypeError, ValueError):
+        size = 0  # a record whose proof cannot be read verifies with no key
+    return key_at(ledger.signing_keys(), size)

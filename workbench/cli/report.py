@@ -59,6 +59,9 @@ class Report:
         return int(any(finding.severity is Severity.ERROR for finding in self.findings))
 
 
+#: Columns of a "terminal" that folds nothing.
+_UNFOLDED = 10_000
+
 _STYLE = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
@@ -76,6 +79,8 @@ def print_report(report: Report, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
         return
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _UNFOLDED  # a pipe has no edge: a path folded in two is no use to what reads it
     console.print(escape(report.summary))
     if report.rows:
         table = Table(box=None, pad_edge=False, header_style="bold")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -119,11 +118,11 @@ def name_successor(workspace: Workspace, release: str) -> list[Path]:
 
 def handed_out(ledger: Ledger, releases: Sequence[str]) -> list[str]:
     """Return a sentence for each time one of these releases was handed out."""
-    bodies = [json.loads(entry.body) for entry in ledger.entries()]
+    bodies = [entry.said() for entry in ledger.of_kind("export")]
     return [
         f"{body['reason']}: handed out on {body['claimed_time'][:10]} by {body['actor']}"
         for body in bodies
-        if body["kind"] == "export" and body.get("reason") in releases
+        if body.get("reason") in releases
     ]
 
 

@@ -35,11 +35,16 @@ def synthesise(
     *,
     workspace: Workspace,
     stage: Annotated[bool, typer.Option("--stage", hidden=True, help="Do the work in this process.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many images would be rendered; render none.")
+    ] = False,
 ) -> Report:
     """Render what the section `synthesis` of params.yaml asks for."""
     from workbench.adapters import dvc
     from workbench.synthesis.catalogue import ensure_builtin_catalogue
 
+    if dry_run:
+        return _planned(workspace)
     rendered = None
     if stage:
         rendered = _render(workspace)
@@ -50,25 +55,48 @@ def synthesise(
     return _rendered_report(workspace, rendered)
 
 
+def _resting_parts(workspace: Workspace) -> Any:
+    """Return the catalogue's parts with the poses they rest in, or refuse parameters and codes that cannot be used."""
+    from workbench.adapters.cad import resting_poses
+    from workbench.synthesis.catalogue import builtin_index, index_path, read_index, resting_parts
+    from workbench.synthesis.stage import check_params
+
+    check_params(workspace.section("synthesis"))
+    index = read_index(workspace.layout) if index_path(workspace.layout).is_file() else builtin_index()
+    for row in index:
+        workspace.taxonomy.category(row.category)
+    return resting_parts(index, resting_poses=resting_poses, read_sealed=partial(_sealed_mesh, workspace))
+
+
+def _planned(workspace: Workspace) -> Report:
+    """Say what a run would do."""
+    from workbench.adapters.mitsuba import MitsubaRenderer
+    from workbench.synthesis.stage import plan_renders, renders_to_make
+
+    parts = _resting_parts(workspace)
+    params = workspace.section("synthesis")
+    engine = MitsubaRenderer(samples_per_pixel=params["samples_per_pixel"]).engine
+    plan = plan_renders(params, parts, engine=engine)
+    missing = len(renders_to_make(workspace.layout, plan))
+    return Report(
+        summary=f"{missing} images would be rendered, {len(plan) - missing} are there already.",
+        data={"to_render": missing, "known": len(plan) - missing, "dry_run": True},
+        next_command="workbench synthesis",
+    )
+
+
 def _render(workspace: Workspace) -> int:
     """Run the stage with the real renderer; return how many images it had to render."""
-    from workbench.adapters.cad import resting_poses
     from workbench.adapters.masks import encode_mask
     from workbench.adapters.mitsuba import MitsubaRenderer, cpu_class
     from workbench.adapters.render_files import encode_jpeg
-    from workbench.synthesis.catalogue import read_index, resting_parts
-    from workbench.synthesis.stage import check_params, run_synthesis
+    from workbench.synthesis.stage import run_synthesis
 
     params = workspace.section("synthesis")
-    check_params(params)
-    index = read_index(workspace.layout)
-    for row in index:
-        workspace.taxonomy.category(row.category)
-    parts = resting_parts(index, resting_poses=resting_poses, read_sealed=partial(_sealed_mesh, workspace))
     outcome = run_synthesis(
         workspace.layout,
         params,
-        parts,
+        _resting_parts(workspace),
         renderer=MitsubaRenderer(samples_per_pixel=params["samples_per_pixel"]),
         encode_mask=encode_mask,
         encode_jpeg=encode_jpeg,

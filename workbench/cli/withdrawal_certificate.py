@@ -13,7 +13,7 @@ from workbench.cli import revocations
 from workbench.cli.acting import actor
 from workbench.cli.wiring import Workspace
 from workbench.custody.certificate import certificate_document, read_certificate, write_certificate
-from workbench.custody.ledger import Event, Ledger, prove_all
+from workbench.custody.ledger import Event, Ledger
 from workbench.custody.withdrawal import Plan
 from workbench.domain.findings import refused
 
@@ -65,8 +65,8 @@ def _ledger_part(ledger: Ledger, plan: Plan) -> dict[str, Any]:
     entry = ledger.find(f"withdraw/{plan.name}")
     if entry is None:  # it was entered a moment ago
         raise refused("custody.entry-missing", plan.name, "is not in the ledger.", "Run `workbench ledger verify`.")
-    checkpoint = ledger.append([], now=datetime.now(UTC))
-    (proof,) = prove_all(ledger.entries()[: checkpoint.size], [entry.seq])
+    checkpoint = ledger.checkpoint_over(entry.seq)
+    ((_, proof),) = ledger.prove([entry.seq], checkpoint)
     return {
         "entry": base64.b64encode(entry.body).decode(),
         "proof": proof.to_json(),

@@ -54,6 +54,8 @@ def init(
 
 def create_workspace(root: Path) -> Layout:
     """Make a workspace at an empty folder and commit its first state."""
+    from workbench.curation.decisions import ensure_list
+    from workbench.redaction.decisions import ensure_decisions
     from workbench.synthesis.catalogue import ensure_builtin_catalogue
 
     layout = Layout(root)
@@ -69,7 +71,9 @@ def create_workspace(root: Path) -> Layout:
     dvc.git_init(root)
     dvc.init(root)
     ensure_builtin_catalogue(layout)
-    dvc.add(root, [layout.catalogue])
+    ensure_list(layout.curation_decisions)
+    ensure_decisions(layout)
+    dvc.add(root, [layout.catalogue, layout.redaction_decisions, layout.curation_decisions])
     first = [root / name for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore")]
     dvc.commit(root, first, "Start a workspace")
     return layout

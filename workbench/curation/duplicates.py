@@ -1,4 +1,4 @@
-"""Which photographs show the same picture: byte for byte, or nearly, also turned or mirrored."""
+"""Which photographs show the same picture: byte for byte, or nearly, also turned, mirrored, cropped or shifted."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ports import Within
+from workbench.ports import MostAlike, Within
 
 #: Rows numpy compares at a time, so that memory stays bounded: 64 x 100,000 x 32 bytes are 200 MB.
 _BLOCK = 64
 
+#: Cosine of two vectors from which a pair is worth comparing point by point. Crops of 35 % of 41 photographs of tools,
+#: headstamps, screws and walls lie above 0.926 in nine of ten cases, crops of 20 % above 0.955.
+PROPOSED_FROM = 0.93
+
+#: How many of its nearest an image proposes.
+_PROPOSED = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two images found alike, ids in order; ``distance_bits`` is 0 for exact duplicates."""
+    """Two images found alike, ids in order; ``distance_bits`` is 0 for exact duplicates, ``points`` that of overlaps."""
 
     image_id: str
     other_image_id: str
     kind: str
-    distance_bits: int
+    distance_bits: int | None = None
+    points: int | None = None
 
 
 def exact_pairs(file_hashes: Mapping[str, str]) -> list[Pair]:
@@ -77,13 +85,43 @@ def near_pairs(hashes: Mapping[str, NDArray[np.uint8]], *, most_bits: int, withi
     rows, columns, distances = (within or codes_within)(turned, upright, most_bits)
     best: dict[tuple[int, int], int] = {}
     owners = rows // len(hashes[ids[0]])
-    for row, column, bits in zip(owners.tolist(), columns.tolist(), distances.tolist(), strict=True):
-        if row != column:
-            key = min(row, column), max(row, column)
-            best[key] = min(bits, best.get(key, bits))
+    apart = owners != columns  # each image lies close to itself
+    for row, column, bits in zip(
+        owners[apart].tolist(), columns[apart].tolist(), distances[apart].tolist(), strict=True
+    ):
+        key = min(row, column), max(row, column)
+        best[key] = min(bits, best.get(key, bits))
     return [
         Pair(image_id=ids[one], other_image_id=ids[other], kind="near", distance_bits=best[one, other])
         for one, other in sorted(best)
+    ]
+
+
+def proposed_pairs(
+    ids: Sequence[str], vectors: NDArray[np.float32], *, most_alike: MostAlike, known: Collection[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return the pairs of images whose vectors say that one may be a crop or a shifted view of the other, sorted.
+
+    Each image proposes the few most like it. Pairs in ``known`` are left out: they are found alike already.
+    """
+    if len(ids) < 2:  # noqa: PLR2004 -- a pair needs two
+        return []
+    places, cosines = most_alike(vectors, vectors, _PROPOSED + 1)
+    proposed = set()
+    for row, (near, likeness) in enumerate(zip(places.tolist(), np.round(cosines, 3).tolist(), strict=True)):
+        for place, cosine in zip(near, likeness, strict=True):
+            if place != row and place >= 0 and cosine >= PROPOSED_FROM:
+                one, other = sorted((ids[row], ids[place]))
+                proposed.add((one, other))
+    return sorted(proposed - set(known))
+
+
+def overlap_pairs(proposed: Sequence[tuple[str, str]], points: Sequence[int], *, fewest: int) -> list[Pair]:
+    """Return the proposed pairs of which at least ``fewest`` corner points fit."""
+    return [
+        Pair(image_id=one, other_image_id=other, kind="overlap", points=count)
+        for (one, other), count in zip(proposed, points, strict=True)
+        if count >= fewest
     ]
 
 

@@ -1,4 +1,4 @@
-"""What may be wrong with a photograph as a picture: blurred, dark, glaring, small. A hint to people, never a verdict."""
+"""What may be wrong with a photograph as a picture: blurred, dark, glaring, small, and the like. A hint, never a verdict."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ GLARING_FROM_FRAC = 0.97
 #: A picture whose shorter side is below this is small.
 SMALL_BELOW_PX = 240
 
+#: From this ratio of the longer to the shorter side on, a picture is elongated: a strip, a panorama, a cut-off scan.
+ELONGATED_FROM = 3.0
+
+#: Below this share of blocks with detail a picture is bare: a wall, an empty table, a lens cap in grey.
+BARE_BELOW_FRAC = 0.02
+
 
 def quality_row(row: Mapping[str, Any], sight: Sight) -> dict[str, Any]:
     """Return the row of `tables.QUALITY` for an image (a row of `tables.IMAGES`) that measures like this."""
@@ -29,20 +35,25 @@ def quality_row(row: Mapping[str, Any], sight: Sight) -> dict[str, Any]:
         "brightness_frac": sight.brightness_frac,
         "dark_frac": sight.dark_frac,
         "bright_frac": sight.bright_frac,
+        "detail_frac": sight.detail_frac,
         "flags": quality_flags(sight, width_px=row["width_px"], height_px=row["height_px"]),
     }
 
 
 def quality_flags(sight: Sight, *, width_px: int, height_px: int) -> list[str]:
-    """Return what is noticed, of ``blurred``, ``dark``, ``glaring`` and ``small``, in this order; empty if nothing is.
+    """Return what is noticed, of ``blurred``, ``dark``, ``glaring``, ``bare``, ``small`` and ``elongated``, in this order.
 
-    A picture nearly all black or white shows nothing that could be sharp, so it is not also called blurred.
+    A picture nearly all black or white shows nothing that could be sharp, so it is not also called blurred or bare; nor
+    is a bare one called blurred.
     """
     dark, glaring = sight.dark_frac >= DARK_FROM_FRAC, sight.bright_frac >= GLARING_FROM_FRAC
+    bare = sight.detail_frac < BARE_BELOW_FRAC and not dark and not glaring
     noticed = {
-        "blurred": sight.sharpness < BLURRED_BELOW and not dark and not glaring,
+        "blurred": sight.sharpness < BLURRED_BELOW and not dark and not glaring and not bare,
         "dark": dark,
         "glaring": glaring,
+        "bare": bare,
         "small": min(width_px, height_px) < SMALL_BELOW_PX,
+        "elongated": max(width_px, height_px) >= ELONGATED_FROM * min(width_px, height_px),
     }
     return [flag for flag, holds in noticed.items() if holds]

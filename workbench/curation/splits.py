@@ -23,10 +23,11 @@ class Placed:
 def group_images(rows: Sequence[Mapping[str, Any]], alike: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     """Return the groups: for each anchor its image ids, sorted.
 
-    Images of one seizure, of one item, or alike are in one group, and so is what either is grouped with. An item is
+    Images of one seizure, of one item, of one film, or alike are in one group, and so is what either is grouped with. An item is
     one of its seizure: partners number items anew in each, so "item 1" of two seizures is two items. The anchor
     is the smallest seizure of the group, or the smallest image id where no image has a seizure; it decides the split,
-    so a group keeps its split as images join it, unless they bring a smaller seizure along.
+    so a group keeps its split as images join it, unless they bring a smaller seizure along. An image with covered
+    regions counts as the photograph it stands for, so that covering more of it moves nothing.
     """
     parent: dict[str, str] = {}
 
@@ -42,8 +43,11 @@ def group_images(rows: Sequence[Mapping[str, Any]], alike: Iterable[tuple[str, s
         kind = "seizure_id" if row["seizure_id"] else "item_id"
         if row[kind]:
             parent[find(node)] = find(f"{kind}:{row[kind]}")
+        if row.get("source_image_id"):  # frames of one film
+            parent[find(node)] = find(f"film:{row['source_image_id']}")
     for one, other in alike:
         parent[find(f"image:{one}")] = find(f"image:{other}")
+    delivered = {row["image_id"]: row.get("parent_image_id") or row["image_id"] for row in rows}
     members: dict[str, list[str]] = {}
     seizures: dict[str, list[str]] = {}
     for row in rows:
@@ -51,7 +55,10 @@ def group_images(rows: Sequence[Mapping[str, Any]], alike: Iterable[tuple[str, s
         members.setdefault(root, []).append(row["image_id"])
         if row["seizure_id"]:
             seizures.setdefault(root, []).append(row["seizure_id"])
-    return {min(seizures[root]) if root in seizures else min(ids): tuple(sorted(ids)) for root, ids in members.items()}
+    return {
+        min(seizures[root]) if root in seizures else min(delivered[image_id] for image_id in ids): tuple(sorted(ids))
+        for root, ids in members.items()
+    }
 
 
 def check_shares(shares: object) -> None:
@@ -107,6 +114,8 @@ def assign_splits(
     shares: Mapping[str, float],
     salt: str,
     frozen: Mapping[str, Split],
+    held_out: Mapping[str, Split] | None = None,
+    left_out: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Placed], list[Finding]]:
     """Return where each image goes, and what was noticed.
 
@@ -123,18 +132,28 @@ def assign_splits(
     frozen
         Splits of images in earlier releases: they never move. A group with one frozen split goes there whole. Where
         two frozen splits meet in a group, the frozen images stay and the new ones of the group are left out.
+    held_out
+        The split that images of a partner or country held out go to, with their whole group; what is frozen stays.
+    left_out
+        Why a curator wants an image left out, released or not.
 
     """
     placed: dict[str, Placed] = {}
     findings = []
+    kept_back, unwanted = held_out or {}, left_out or {}
     for anchor, ids in sorted(group_images(rows, alike).items()):
         group_id = "g-" + hashlib.sha256(anchor.encode()).hexdigest()[:12]
         held = {frozen[image_id] for image_id in ids if image_id in frozen}
-        split = held.pop() if len(held) == 1 else draw_split(anchor, shares, salt=salt)
+        wanted = next((kept_back[image_id] for image_id in ids if image_id in kept_back), None)
+        split = held.pop() if len(held) == 1 else wanted or draw_split(anchor, shares, salt=salt)
         if held:
             findings.append(_conflict(group_id))
+        elif wanted and split is not wanted:
+            findings.append(_not_held_out(group_id, split))
         for image_id in ids:
-            if held and image_id in frozen:
+            if image_id in unwanted:
+                placed[image_id] = Placed(group_id=group_id, split=None, excluded=unwanted[image_id])
+            elif held and image_id in frozen:
                 placed[image_id] = Placed(group_id=f"{group_id}-{frozen[image_id]}", split=frozen[image_id])
             elif held:
                 placed[image_id] = Placed(group_id=group_id, split=None, excluded="joins two frozen splits")
@@ -153,6 +172,16 @@ def _conflict(group_id: str) -> Finding:
         subject=f"group {group_id}",
         message="joins photographs that earlier releases put into different splits; its new photographs stay out.",
         remedy="Look at the group in FiftyOne; withdraw the release if the leak matters.",
+        severity=Severity.WARNING,
+    )
+
+
+def _not_held_out(group_id: str, split: Split) -> Finding:
+    return Finding(
+        code="curation.holdout-frozen",
+        subject=f"group {group_id}",
+        message=f"is to be held out, but photographs of it were released in {split}; it stays there.",
+        remedy="Leave its partner or country out of params.yaml curation.holdout, or exclude it (`curation decide`).",
         severity=Severity.WARNING,
     )
 

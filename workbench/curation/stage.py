@@ -2,71 +2,55 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from workbench.curation.duplicates import Pair, exact_pairs, near_pairs, superseded, union_pairs
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.curation import audit, hints
+from workbench.curation.decisions import read_decisions, standing
+from workbench.curation.duplicates import (
+    Pair,
+    exact_pairs,
+    near_pairs,
+    overlap_pairs,
+    proposed_pairs,
+    superseded,
+    union_pairs,
+)
+from workbench.curation.params import ACTIVITY, Holdout, check_params
 from workbench.curation.quality import quality_row
-from workbench.curation.splits import Placed, assign_splits, check_shares
+from workbench.curation.splits import Placed, assign_splits
 from workbench.domain.dataset import Split
-from workbench.domain.findings import Finding, Refused, refused
-from workbench.domain.lineage import canonical_json, require_activity
+from workbench.domain.findings import Finding
 from workbench.layout import Layout
-from workbench.ports import Fingerprint, Gauge, Within
-from workbench.tables import DUPLICATES, IMAGES, LABELLED, QUALITY, read_all_rows, read_rows, write_table
+from workbench.ports import Eyes
+from workbench.tables import IMAGES, INSTANCES, LABELLED, SEIZURES, read_all_rows, read_rows
 
-#: Name and version of this activity: raise the number whenever equal input may give other tables.
-ACTIVITY = "curation/2"
+__all__ = ["ACTIVITY", "Curated", "check_params", "plan_curation"]
 
-#: Length of a perceptual hash.
-_HASH_BITS = 256
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curated:
-    """What the stage decided: rows of `tables.IMAGES` and `tables.QUALITY`, duplicates, findings; what is labelled."""
+    """What the stage decided and measured: rows of its tables, duplicates, findings, figures; what is labelled."""
 
-    images: tuple[Mapping[str, Any], ...]
-    quality: tuple[Mapping[str, Any], ...]
+    images: tuple[Row, ...]
+    quality: tuple[Row, ...]
+    hints: tuple[Row, ...]
+    folds: tuple[Row, ...]
     pairs: tuple[Pair, ...]
     findings: tuple[Finding, ...]
     labelled: frozenset[str]
+    balance: Mapping[str, Mapping[str, int]]
+    leakage: Mapping[str, Any]
+    moved: Mapping[str, int]
 
 
-def check_params(params: Mapping[str, Any]) -> None:
-    """Refuse parameters that cannot be used.
-
-    Raises
-    ------
-    Refused
-        ``workspace.activity-version`` or ``workspace.params-invalid``.
-
-    """
-    require_activity(params, ACTIVITY, section="curation")
-    check_shares(params.get("splits"))
-    bits, salt = params.get("near_duplicate_bits"), params.get("split_salt")
-    if isinstance(bits, bool) or not isinstance(bits, int) or not 0 <= bits < _HASH_BITS:
-        raise _bad_param("near_duplicate_bits", bits, f"Set it to a whole number from 0 to {_HASH_BITS - 1}.")
-    if not isinstance(salt, str):
-        raise _bad_param("split_salt", salt, "Set it to a text, and never change it after the first release.")
-
-
-def _bad_param(name: str, value: object, remedy: str) -> Refused:
-    return refused("workspace.params-invalid", f"params.yaml curation.{name}", f"is {value!r}.", remedy)
-
-
-def plan_curation(
-    layout: Layout,
-    params: Mapping[str, Any],
-    *,
-    fingerprint: Fingerprint,
-    within: Within,
-    gauge: Gauge,
-    frozen: Mapping[str, Split],
-) -> Curated:
+def plan_curation(layout: Layout, params: Mapping[str, Any], *, eyes: Eyes, frozen: Mapping[str, Split]) -> Curated:
     """Return groups and splits for all admitted photographs; nothing is written.
 
     A photograph that two contributions brought is one photograph, of the first in order.
@@ -74,41 +58,134 @@ def plan_curation(
     Raises
     ------
     Refused
-        ``workspace.activity-version`` or ``workspace.params-invalid``.
+        ``workspace.activity-version``, ``workspace.params-invalid`` or ``curation.decisions-altered``.
 
     """
-    check_params(params)
-    rows: dict[str, Mapping[str, Any]] = {}
-    for row in read_all_rows(sorted(layout.intake.glob("*/images.parquet")), IMAGES):
-        rows.setdefault(row["image_id"], row)
-    contents = {image_id: row["file_sha256"] for image_id, row in rows.items()}
-    exact = exact_pairs(contents)
-    files = [(row["file_sha256"], layout.data / row["path"]) for row in rows.values()]
-    hashes, sights = fingerprint(files), gauge(files)
-    repeats = {pair.other_image_id for pair in exact}
-    distinct = {image_id: hashes[content] for image_id, content in contents.items() if image_id not in repeats}
-    pairs = exact + near_pairs(distinct, most_bits=params["near_duplicate_bits"], within=within)
+    holdout = check_params(params)
+    decided = standing(read_decisions(layout.curation_decisions))
+    rows = _admitted(layout)
+    frozen = _with_stand_ins(frozen, rows.values())
+    looks = _look(layout, rows, params, eyes)
     placed, findings = assign_splits(
         list(rows.values()),
-        union_pairs(pairs),
-        superseded(contents, frozen),
+        union_pairs(looks.pairs) + [pair for pair in decided.together if set(pair) <= set(rows)],
+        superseded(_contents(rows), frozen),
         shares=params["splits"],
         salt=params["split_salt"],
         frozen=frozen,
+        held_out=_held_out(layout, rows, holdout),
+        left_out=decided.excluded,
     )
-    ordered = sorted(pairs, key=lambda pair: (pair.image_id, pair.other_image_id))
+    images = tuple(_placed_row(rows[image_id], placed[image_id]) for image_id in sorted(rows))
+    instances = _instances(layout, rows)
+    counts = audit.balance(images, instances)
+    leakage = audit.partner_leakage(
+        [row for row in images if row["image_id"] in looks.vectors], looks.stacked, eyes.guess
+    )
     return Curated(
-        images=tuple(_placed_row(rows[image_id], placed[image_id]) for image_id in sorted(rows)),
-        quality=tuple(quality_row(rows[image_id], sights[contents[image_id]]) for image_id in sorted(rows)),
-        pairs=tuple(ordered),
-        findings=tuple(findings),
+        images=images,
+        quality=tuple(quality_row(rows[image_id], looks.sights[image_id]) for image_id in sorted(rows)),
+        hints=tuple(_hints(layout, images, instances, looks, eyes)),
+        folds=tuple(audit.folds(images)),
+        pairs=tuple(sorted(looks.pairs, key=lambda pair: (pair.image_id, pair.other_image_id))),
+        findings=(*findings, *audit.balance_findings(counts), *audit.leakage_findings(leakage)),
         labelled=frozenset(_labelled(layout)),
+        balance=counts,
+        leakage=leakage,
+        moved=audit.moved(images, frozen),
     )
 
 
-def _placed_row(row: Mapping[str, Any], place: Placed) -> dict[str, Any]:
+def _with_stand_ins(frozen: Mapping[str, Split], rows: Iterable[Row]) -> dict[str, Split]:
+    """Return the frozen splits, with that of a photograph for the image that stands for it since regions were covered."""
+    parents = {row["image_id"]: row["parent_image_id"] for row in rows if row["parent_image_id"] in frozen}
+    return {**{image_id: frozen[parent] for image_id, parent in parents.items()}, **frozen}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looks:
+    """What looking at the pictures gave: who is alike, how each measures, the vector of each distinct content."""
+
+    pairs: list[Pair]
+    sights: Mapping[str, Any]
+    vectors: Mapping[str, NDArray[np.float32]]
+
+    @property
+    def stacked(self) -> NDArray[np.float32]:
+        """The vectors as one array, by image_id in order."""
+        return (
+            np.stack([self.vectors[name] for name in sorted(self.vectors)]) if self.vectors else np.zeros((0, 1), "f4")
+        )
+
+
+def _look(layout: Layout, rows: Mapping[str, Row], params: Mapping[str, Any], eyes: Eyes) -> _Looks:
+    contents = _contents(rows)
+    exact = exact_pairs(contents)
+    repeats = {pair.other_image_id for pair in exact}
+    files = [(row["file_sha256"], layout.data / row["path"]) for row in rows.values()]
+    hashes, sights = eyes.fingerprint(files), eyes.gauge(files)
+    distinct = [image_id for image_id in sorted(rows) if image_id not in repeats]
+    near = near_pairs(
+        {image_id: hashes[contents[image_id]] for image_id in distinct},
+        most_bits=params["near_duplicate_bits"],
+        within=eyes.within,
+    )
+    seen = [(contents[image_id], layout.data / rows[image_id]["path"]) for image_id in distinct]
+    vectors = eyes.embed([(sha, path, None) for sha, path in seen])
+    proposed = proposed_pairs(distinct, vectors, most_alike=eyes.most_alike, known=union_pairs(near))
+    file_of = dict(zip(distinct, seen, strict=True))
+    points = eyes.match_points([(file_of[one], file_of[other]) for one, other in proposed])
+    overlaps = overlap_pairs(proposed, points, fewest=params["overlap_points"])
+    return _Looks(
+        pairs=exact + near + overlaps,
+        sights={image_id: sights[contents[image_id]] for image_id in rows},
+        vectors=dict(zip(distinct, vectors, strict=True)),
+    )
+
+
+def _hints(
+    layout: Layout, images: Sequence[Row], instances: Sequence[Row], looks: _Looks, eyes: Eyes
+) -> Iterator[dict[str, Any]]:
+    """Yield rows of `tables.HINTS`: outliers, then labels that look-alikes contradict."""
+    yield from hints.outliers(sorted(looks.vectors), looks.stacked, eyes.most_alike)
+    by_id = {row["image_id"]: row for row in images}
+    boxed = [row for row in instances if row["x_min"] is not None and by_id[row["image_id"]]["split"]]
+    views = []
+    for row in boxed:
+        image, box = by_id[row["image_id"]], (row["x_min"], row["y_min"], row["x_max"], row["y_max"])
+        key = f"{image['file_sha256']}:{','.join(f'{edge:.1f}' for edge in box)}"
+        views.append((key, layout.data / image["path"], box))
+    groups = {row["image_id"]: row["group_id"] for row in images}
+    yield from hints.label_suspects(boxed, eyes.embed(views), groups, eyes.most_alike)
+
+
+def _admitted(layout: Layout) -> dict[str, Row]:
+    rows: dict[str, Row] = {}
+    for row in read_all_rows(sorted(layout.intake.glob("*/images.parquet")), IMAGES):
+        rows.setdefault(row["image_id"], row)
+    return rows
+
+
+def _contents(rows: Mapping[str, Row]) -> dict[str, str]:
+    return {image_id: row["file_sha256"] for image_id, row in rows.items()}
+
+
+def _held_out(layout: Layout, rows: Mapping[str, Row], holdout: Holdout) -> dict[str, Split]:
+    """Return the split of each image of a partner or country held out."""
+    seizures = read_all_rows(sorted(layout.deliveries.glob("*/seizures.parquet")), SEIZURES)
+    country_of = {row["seizure_id"]: row["country"] for row in seizures if row["country"]}
+    return {image_id: holdout.split for image_id, row in rows.items() if holdout.held_out(row, country_of)}
+
+
+def _placed_row(row: Row, place: Placed) -> dict[str, Any]:
     split = place.split and str(place.split)
     return {**row, "group_id": place.group_id, "split": split, "excluded": place.excluded}
+
+
+def _instances(layout: Layout, rows: Mapping[str, Row]) -> list[dict[str, Any]]:
+    """Return the ground truth of admitted photographs; none before the first adjudication."""
+    path = layout.adjudication / "instances.parquet"
+    return [row for row in read_rows(path, INSTANCES) if row["image_id"] in rows] if path.is_file() else []
 
 
 def _labelled(layout: Layout) -> Iterator[str]:
@@ -116,35 +193,3 @@ def _labelled(layout: Layout) -> Iterator[str]:
     path = layout.adjudication / "labelled.parquet"
     if path.is_file():
         yield from (row["image_id"] for row in read_rows(path, LABELLED))
-
-
-def write_curation(layout: Layout, curated: Curated) -> None:
-    """Write data/04_curation."""
-    target = layout.curation
-    write_table(target / "images.parquet", IMAGES, curated.images)
-    write_table(target / "quality.parquet", QUALITY, curated.quality)
-    write_table(target / "duplicates.parquet", DUPLICATES, [asdict(pair) for pair in curated.pairs])
-    part = target / "curation.json.part"
-    part.write_text(canonical_json(curation_figures(curated)) + "\n", encoding="utf-8")
-    os.replace(part, target / "curation.json")
-
-
-def curation_figures(curated: Curated) -> dict[str, Any]:
-    """Return counts (photographs, groups, splits, exclusions by reason, duplicates by kind, flags) and the findings."""
-    images = curated.images
-    labelled = [row["split"] for row in images if row["split"] and row["image_id"] in curated.labelled]
-    reasons = [row["excluded"].split(" of ")[0] for row in images if row["excluded"]]
-    return {
-        "photographs": len(images),
-        "groups": len({row["group_id"] for row in images}),
-        "splits": _counts(row["split"] for row in images if row["split"]),
-        "labelled": _counts(labelled),
-        "excluded": _counts(reasons),
-        "duplicates": _counts(pair.kind for pair in curated.pairs),
-        "quality": _counts(flag for row in curated.quality for flag in row["flags"]),
-        "findings": [finding.to_json() for finding in curated.findings],
-    }
-
-
-def _counts(values: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(values).items()))

@@ -7,6 +7,7 @@ A note is plain text: origin, tree size, root in base64, an empty line, and a si
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import os
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from workbench.domain.findings import WorkbenchError, refused
 
 #: The log's name in its notes.
 ORIGIN = "evidence-workbench"
@@ -50,9 +53,26 @@ class SigningKey:
                     serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
                 ),
             )
-        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        return cls.read(path)
+
+    @classmethod
+    def read(cls, path: Path) -> SigningKey:
+        """Return the key of a file.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        Refused
+            ``custody.key-missing`` if it holds no such key.
+
+        """
+        try:
+            private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except (ValueError, TypeError) as error:
+            raise _damaged(path) from error
         if not isinstance(private, Ed25519PrivateKey):
-            raise TypeError(f"{path.name} is no Ed25519 key")
+            raise _damaged(path)
         return cls(private)
 
     def sign(self, data: bytes) -> bytes:
@@ -66,9 +86,12 @@ class SigningKey:
 
     def checkpoint(self, size: int, root: bytes) -> Checkpoint:
         """Return the signed note of a tree."""
-        text = f"{ORIGIN}\n{size}\n{base64.b64encode(root).decode()}\n"
-        line = base64.b64encode(key_id(self.public_pem()) + self.sign(text.encode())).decode()
-        return Checkpoint(size=size, root=root, note=f"{text}\n\N{EM DASH} {ORIGIN} {line}\n")
+        signature = key_id(self.public_pem()) + self.sign(_text(size, root).encode())
+        return Checkpoint(size=size, root=root, note=_note(size, root, signature))
+
+
+def _damaged(path: Path) -> WorkbenchError:
+    return refused("custody.key-missing", path, "is no Ed25519 key.", "Restore custody/keys from a backup.")
 
 
 def write_secret(path: Path, data: bytes) -> None:
@@ -94,6 +117,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+@functools.lru_cache(maxsize=64)
 def _public_key(public_pem: str) -> Ed25519PublicKey:
     public = serialization.load_pem_public_key(public_pem.encode())
     if not isinstance(public, Ed25519PublicKey):
@@ -107,6 +131,12 @@ def key_id(public_pem: str) -> bytes:
     return hashlib.sha256(ORIGIN.encode() + b"\n" + _ED25519 + raw).digest()[:4]
 
 
+def fingerprint(public_pem: str) -> str:
+    """Return what people compare keys by: SHA-256 of the key's DER, as ``openssl pkey -outform DER | sha256sum``."""
+    encoding, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    return hashlib.sha256(_public_key(public_pem).public_bytes(encoding, form)).hexdigest()
+
+
 def verify_signature(public_pem: str, data: bytes, signature: bytes) -> bool:
     """Say whether a signature over data was made with the key."""
     try:
@@ -117,16 +147,26 @@ def verify_signature(public_pem: str, data: bytes, signature: bytes) -> bool:
 
 
 def read_checkpoint(note: str, public_pem: str) -> Checkpoint | None:
-    """Return the checkpoint a note states, None if it is malformed or not signed with the key."""
+    """Return the checkpoint a note states, None if it is malformed or not signed with the key.
+
+    A note has one form only: a byte more or less, even where base64 would not mind, makes it another.
+    """
     try:
         text, signatures = note.split("\n\n", 1)
         origin, size, root = text.split("\n")
-        _, name, blob = signatures.strip().split(" ")
-        raw = base64.b64decode(blob, validate=True)
-        signed = (text + "\n").encode()
-        known = origin == name == ORIGIN and raw[:4] == key_id(public_pem)
-        if not known or not verify_signature(public_pem, signed, raw[4:]):
-            return None
-        return Checkpoint(size=int(size), root=base64.b64decode(root, validate=True), note=note)
+        raw = base64.b64decode(signatures.split(" ")[-1], validate=False)
+        stated = Checkpoint(size=int(size), root=base64.b64decode(root, validate=True), note=note)
     except ValueError:
         return None
+    known = origin == ORIGIN and raw[:4] == key_id(public_pem)
+    if not known or note != _note(stated.size, stated.root, raw):
+        return None
+    return stated if verify_signature(public_pem, (text + "\n").encode(), raw[4:]) else None
+
+
+def _text(size: int, root: bytes) -> str:
+    return f"{ORIGIN}\n{size}\n{base64.b64encode(root).decode()}\n"
+
+
+def _note(size: int, root: bytes, signature: bytes) -> str:
+    return f"{_text(size, root)}\n\N{EM DASH} {ORIGIN} {base64.b64encode(signature).decode()}\n"

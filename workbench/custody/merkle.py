@@ -15,7 +15,8 @@ def leaf_hash(body: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + body).digest()
 
 
-def _node_hash(left: bytes, right: bytes) -> bytes:
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node, 32 bytes: ``SHA-256(0x01 || left || right)`` (section 2.1.1)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -28,32 +29,50 @@ def root_hash(leaves: Sequence[bytes]) -> bytes:
         return hashlib.sha256(b"").digest()
     level = list(leaves)
     while len(level) > 1:
-        pairs = [_node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        pairs = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
         level = pairs + level[len(pairs) * 2 :]
     return level[0]
 
 
-def roots_at(leaves: Sequence[bytes], sizes: Iterable[int]) -> dict[int, bytes]:
-    """Return the root over the first n leaves for each n asked for, in one pass over the leaves.
+class Frontier:
+    """The complete subtrees that a growing tree ends in, largest first, as a binary counter of the leaves shows them.
 
-    The peaks are the roots of the complete subtrees that a binary counter of the leaves would show; folded from the
-    right they give the root (the same tree as `root_hash`). Sizes beyond the leaves are left out.
+    They are all that is needed to add a leaf and to tell the root.
     """
-    wanted = set(sizes)
-    roots: dict[int, bytes] = {}
-    peaks: list[bytes] = []
-    if 0 in wanted:
-        roots[0] = root_hash([])
-    for count, leaf in enumerate(leaves, start=1):
-        node, carry = leaf, count
-        while carry % 2 == 0:
-            node, carry = _node_hash(peaks.pop(), node), carry // 2
-        peaks.append(node)
-        if count in wanted:
-            root = peaks[-1]
-            for peak in reversed(peaks[:-1]):
-                root = _node_hash(peak, root)
-            roots[count] = root
+
+    def __init__(self, size: int = 0, peaks: Iterable[bytes] = ()) -> None:
+        """Start at a tree of ``size`` leaves with these subtrees; without any, at the empty tree."""
+        self.size = size
+        self._peaks = list(peaks)
+
+    def add(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
+        """Add a leaf; return the subtrees it completes as (level, position, hash), lowest first."""
+        self.size += 1
+        node, count, level, made = leaf, self.size, 0, []
+        while count % 2 == 0:
+            node, count, level = node_hash(self._peaks.pop(), node), count // 2, level + 1
+            made.append((level, count - 1, node))
+        self._peaks.append(node)
+        return made
+
+    def root(self) -> bytes:
+        """Return the root over the leaves so far: the subtrees folded from the right (the same as `root_hash`)."""
+        if not self._peaks:
+            return root_hash([])
+        root = self._peaks[-1]
+        for peak in reversed(self._peaks[:-1]):
+            root = node_hash(peak, root)
+        return root
+
+
+def roots_at(leaves: Sequence[bytes], sizes: Iterable[int]) -> dict[int, bytes]:
+    """Return the root over the first n leaves for each n asked for, in one pass; sizes beyond the leaves are left out."""
+    wanted, frontier = set(sizes), Frontier()
+    roots = {0: frontier.root()} if 0 in wanted else {}
+    for leaf in leaves:
+        frontier.add(leaf)
+        if frontier.size in wanted:
+            roots[frontier.size] = frontier.root()
     return roots
 
 
@@ -71,7 +90,7 @@ def inclusion_proofs(leaves: Sequence[bytes], indexes: Iterable[int]) -> list[li
     levels = [list(leaves)]
     while len(levels[-1]) > 1:
         level = levels[-1]
-        pairs = [_node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        pairs = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
         levels.append(pairs + level[len(pairs) * 2 :])
     paths = []
     for index in indexes:
@@ -96,10 +115,10 @@ def proves_inclusion(*, leaf: bytes, index: int, size: int, path: Sequence[bytes
         if last == 0:
             return False
         if position % 2 or position == last:
-            current = _node_hash(sibling, current)
+            current = node_hash(sibling, current)
             while position % 2 == 0 and position:
                 position, last = position >> 1, last >> 1
         else:
-            current = _node_hash(current, sibling)
+            current = node_hash(current, sibling)
         position, last = position >> 1, last >> 1
     return last == 0 and current == root

@@ -1,9 +1,12 @@
 """Sealed originals, addressed by the SHA-256 of their bytes.
 
-Each object is AES-256-GCM in frames of one MiB under its contribution's key; that key is wrapped by its partner's
-key, so destroying one key destroys what it sealed, in every backup. Each frame's associated data names the object,
-the frame and whether it is the last, so frames cannot be swapped, dropped or repeated (the STREAM construction,
-Hoang et al., 2015). Objects appear whole: written aside, synchronised per batch, then renamed.
+Each object is sealed under a key of its own; that key is wrapped by its contribution's key, which is wrapped by its
+partner's, so destroying one key destroys what it sealed, in every backup. Objects appear whole: written aside,
+synchronised per batch, then renamed.
+
+The same bytes in a second contribution of the same partner are stored once: the second has a hard link to the sealed
+file, and beside it, as ``<object>.key``, the object's key wrapped by its own contribution's key. Each contribution
+thus reaches the object by itself: destroying the key of one takes nothing from the other.
 """
 
 from __future__ import annotations
@@ -12,33 +15,30 @@ import ctypes
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
+from workbench.custody import sealed_file
 from workbench.custody.keys import sync_folder, write_secret
 from workbench.domain.findings import WorkbenchError, refused
 
-_FRAME_BYTES = 1 << 20
-_TAG_BYTES = 16
-_KEY_BYTES = 32
-_PREFIX_BYTES = 8
-_TOKEN_BYTES = 16
-_MAGIC = b"WBS1"
+#: Beside a linked object: its key, wrapped for the contribution it is linked into.
+_KEY_ENDING = ".key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """An object written aside, not yet in the store."""
+    """An object written (or linked) aside, not yet in the store; a linked one brings the wrap of its key."""
 
     object_id: str
     size_bytes: int
     part: Path
+    key_part: Path | None = None
 
 
 class SealedStore:
@@ -50,27 +50,95 @@ class SealedStore:
 
     def stage(self, partner_id: str, contribution_id: str, source: BinaryIO) -> Staged:
         """Seal a stream into a file aside, hashing it on the way; `commit` puts it into the store."""
+        part = self._aside()
+        object_id, size_bytes = sealed_file.seal(source, part, self._key(partner_id, contribution_id))
+        return Staged(object_id=object_id, size_bytes=size_bytes, part=part)
+
+    def holders(self, partner_id: str, wanted: Collection[str]) -> dict[str, str]:
+        """Return for each wanted object the first contribution of the partner, in order, that holds it; if any does."""
+        among, found = set(wanted), dict[str, str]()
+        keys = (self._keys / "contributions").glob(f"*.{partner_id}")
+        for contribution_id in sorted(key.name.removesuffix(f".{partner_id}") for key in keys):
+            for place in (self._objects / contribution_id).glob("??/*"):
+                if place.name in among:
+                    found.setdefault(place.name, contribution_id)
+        return found
+
+    def linked(self, contribution_id: str) -> int:
+        """Return how many of a contribution's objects are links to what its partner gave before."""
+        return sum(1 for _ in (self._objects / contribution_id).glob(f"??/*{_KEY_ENDING}"))
+
+    def stage_link(self, partner_id: str, contribution_id: str, object_id: str, holder: str) -> Staged | None:
+        """Link aside an object that another contribution of the partner holds; `commit` puts it into the store.
+
+        The holder's copy is read to its end first: a damaged copy is no ground for not keeping a sound one.
+
+        Returns
+        -------
+        Staged or None
+            None where the copy cannot be read or the file system has no links: seal the bytes at hand instead.
+
+        """
+        part, key_part = self._aside(), self._aside()
+        try:
+            object_key, size = self._object_key(holder, object_id), 0
+            for frame in self._verified(holder, object_id):
+                size += len(frame)
+            os.link(self._place(holder, object_id), part)
+        except (WorkbenchError, OSError):
+            return None
+        key_part.write_bytes(aes_key_wrap(self._key(partner_id, contribution_id), object_key))
+        return Staged(object_id=object_id, size_bytes=size, part=part, key_part=key_part)
+
+    def release_links(self, contribution_id: str) -> dict[str, list[str]]:
+        """Make sure that others keep what they share with a contribution, before its key is destroyed.
+
+        Call this under the custody lock first, then destroy the contribution's key, then remove its folder of
+        objects: whatever another contribution shares stays readable there, through that one's own key, and is not
+        to be counted as purged. Where the other's wrap of an object's key is lost or damaged, it is made anew from
+        this contribution's. Repeating it changes nothing; nothing of the contribution itself is changed either.
+
+        Returns
+        -------
+        dict
+            For each object that other contributions share, those contributions, sorted.
+
+        Raises
+        ------
+        Refused
+            ``custody.object-altered`` or ``custody.object-missing`` if a sharer cannot be made to read its object.
+
+        """
+        own = {object_id for holder, object_id in self.listed() if holder == contribution_id}
+        shared: dict[str, list[str]] = {}
+        for other, object_id in self.listed():
+            if other == contribution_id or object_id not in own or not self._shares(contribution_id, other, object_id):
+                continue
+            try:
+                self.check(other, object_id)
+            except WorkbenchError:
+                wrapped = aes_key_wrap(self._unwrap(other), self._object_key(contribution_id, object_id))
+                write_secret(_key_place(self._place(other, object_id)), wrapped)
+                self.check(other, object_id)
+            shared.setdefault(object_id, []).append(other)
+        return shared
+
+    def _shares(self, contribution_id: str, other: str, object_id: str) -> bool:
+        """Say whether another contribution, if it can still be unsealed, has an object in common with one."""
+        place = self._place(other, object_id)
+        if not place.samefile(self._place(contribution_id, object_id)) and not _key_place(place).is_file():
+            return False  # another partner's, or a sealed copy of its own
+        try:
+            self._unwrap(other)
+        except WorkbenchError:
+            return False  # withdrawn before
+        return True
+
+    def _aside(self) -> Path:
+        """Return the path of a new file aside."""
         aside = self._objects / "aside"
         aside.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = aside / secrets.token_hex(16)
-        # The object's name is its hash, which is known only at the end: a random id binds the frames until then.
-        prefix, token = secrets.token_bytes(_PREFIX_BYTES), secrets.token_bytes(_TOKEN_BYTES)
-        cipher = AESGCM(self._key(partner_id, contribution_id))
-        digest, size = hashlib.sha256(), 0
-        with part.open("xb") as sealed:
-            sealed.write(_MAGIC + prefix + token)
-            frame = source.read(_FRAME_BYTES)
-            number = 0
-            while True:
-                following = source.read(_FRAME_BYTES)
-                digest.update(frame)
-                size += len(frame)
-                nonce, bound = _bound(prefix, token, number, last=not following)
-                sealed.write(cipher.encrypt(nonce, frame, bound))
-                if not following:
-                    break
-                frame, number = following, number + 1
-        return Staged(object_id=digest.hexdigest(), size_bytes=size, part=part)
+        return aside / secrets.token_hex(16)
 
     def commit(self, contribution_id: str, staged: list[Staged]) -> None:
         """Put a batch of staged objects into the store, durably; what is there already stays as it is."""
@@ -81,9 +149,16 @@ class SealedStore:
         for item in staged:
             place = self._place(contribution_id, item.object_id)
             if place.exists():
-                item.part.unlink()
+                item.part.unlink(missing_ok=True)
+                if item.key_part is not None:
+                    item.key_part.unlink(missing_ok=True)
                 continue
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # The wrap goes first: an object in the store can be read. A lone wrap is of an interrupted run.
+            if item.key_part is not None:
+                os.replace(item.key_part, _key_place(place))
+            else:
+                _key_place(place).unlink(missing_ok=True)
             item.part.chmod(0o444)
             os.replace(item.part, place)
             folders |= {place.parent, place.parent.parent, self._objects}
@@ -117,15 +192,26 @@ class SealedStore:
         for _ in self._verified(contribution_id, object_id):
             pass
 
+    def copy_to(self, contribution_id: str, object_id: str, target: BinaryIO) -> None:
+        """Write an object's bytes, a frame at a time; only when this returns are they known to be the object.
+
+        Raises
+        ------
+        Refused
+            As `read` does.
+
+        """
+        target.writelines(self._verified(contribution_id, object_id))
+
     def _verified(self, contribution_id: str, object_id: str) -> Iterator[bytes]:
         """Yield an object's frames; only at the end is it known that they are the object."""
-        cipher = AESGCM(self._unwrap(contribution_id))
+        key = self._unwrap(contribution_id)
         digest = hashlib.sha256()
         try:
-            with self._place(contribution_id, object_id).open("rb") as sealed:
-                for frame in _frames(cipher, sealed):
-                    digest.update(frame)
-                    yield frame
+            place = self._place(contribution_id, object_id)
+            for frame in sealed_file.frames(place, aes_key_unwrap(key, _wrapped_key(place))):
+                digest.update(frame)
+                yield frame
         except FileNotFoundError as error:
             raise refused(
                 "custody.object-missing",
@@ -133,7 +219,7 @@ class SealedStore:
                 "is not in the store.",
                 "Restore custody/objects from a backup.",
             ) from error
-        except (InvalidTag, ValueError, OSError) as error:
+        except (InvalidTag, InvalidUnwrap, ValueError, OSError) as error:
             # An object that the disk cannot read back is no longer what was received either.
             raise _altered(object_id) from error
         if digest.hexdigest() != object_id:
@@ -142,10 +228,17 @@ class SealedStore:
     def listed(self) -> list[tuple[str, str]]:
         """Return (contribution_id, object_id) of every object, sorted."""
         files = self._objects.glob("*/??/*")
-        return sorted((path.parts[-3], path.name) for path in files)
+        return sorted((path.parts[-3], path.name) for path in files if not path.name.endswith(_KEY_ENDING))
 
     def _place(self, contribution_id: str, object_id: str) -> Path:
         return self._objects / contribution_id / object_id[:2] / object_id
+
+    def _object_key(self, contribution_id: str, object_id: str) -> bytes:
+        key = self._unwrap(contribution_id)
+        try:
+            return aes_key_unwrap(key, _wrapped_key(self._place(contribution_id, object_id)))
+        except (InvalidUnwrap, ValueError, OSError) as error:
+            raise _altered(object_id) from error
 
     def _key(self, partner_id: str, contribution_id: str) -> bytes:
         """Return the contribution's data key; make and wrap one at first."""
@@ -153,8 +246,8 @@ class SealedStore:
         if not wrapped.is_file():
             partner = self._keys / "partners" / partner_id
             if not partner.is_file():
-                write_secret(partner, secrets.token_bytes(_KEY_BYTES))
-            write_secret(wrapped, aes_key_wrap(partner.read_bytes(), secrets.token_bytes(_KEY_BYTES)))
+                write_secret(partner, secrets.token_bytes(sealed_file.KEY_BYTES))
+            write_secret(wrapped, aes_key_wrap(partner.read_bytes(), secrets.token_bytes(sealed_file.KEY_BYTES)))
         return self._unwrap(contribution_id)
 
     def _unwrap(self, contribution_id: str) -> bytes:
@@ -172,26 +265,16 @@ class SealedStore:
         )
 
 
-def _bound(prefix: bytes, token: bytes, number: int, *, last: bool) -> tuple[bytes, bytes]:
-    """Return nonce (12 bytes) and associated data of a frame."""
-    return prefix + number.to_bytes(4, "big"), token + number.to_bytes(8, "big") + bytes([last])
+def _key_place(place: Path) -> Path:
+    return place.with_name(place.name + _KEY_ENDING)
 
 
-def _frames(cipher: AESGCM, sealed: BinaryIO) -> Iterator[bytes]:
-    """Yield the plain frames of a sealed object."""
-    head = sealed.read(len(_MAGIC) + _PREFIX_BYTES + _TOKEN_BYTES)
-    if not head.startswith(_MAGIC):
-        raise ValueError("not a sealed object")
-    prefix, token = head[len(_MAGIC) : -_TOKEN_BYTES], head[-_TOKEN_BYTES:]
-    frame = sealed.read(_FRAME_BYTES + _TAG_BYTES)
-    number = 0
-    while True:
-        following = sealed.read(_FRAME_BYTES + _TAG_BYTES)
-        nonce, bound = _bound(prefix, token, number, last=not following)
-        yield cipher.decrypt(nonce, frame, bound)
-        if not following:
-            return
-        frame, number = following, number + 1
+def _wrapped_key(place: Path) -> bytes:
+    """Return the wrapped key of an object: from beside it if it is linked, else from its head."""
+    try:
+        return _key_place(place).read_bytes()
+    except FileNotFoundError:
+        return sealed_file.wrapped_key(place)
 
 
 def _altered(object_id: str) -> WorkbenchError:

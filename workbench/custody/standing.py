@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.custody.ledger import Entry
+from workbench.custody.entry import Entry
+from workbench.custody.fixity import SEALED, WITHDRAWN
+from workbench.custody.records import Records
 from workbench.domain.findings import refused
-
-#: Events that tell of an object in the store.
-SEALED = frozenset({"receive", "names", "catalogue"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,24 +47,24 @@ class Standing:
         return "withdrawn" if self.withdrawn else "held" if self.held else "received"
 
 
-def bodies_of(entries: Iterable[Entry]) -> list[dict[str, Any]]:
-    """Return what the entries of a ledger say, oldest first."""
-    return [json.loads(entry.body) for entry in entries]
+def bodies_of(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
+    """Yield what the entries of a ledger say."""
+    return (entry.said() for entry in entries)
 
 
 def standings(bodies: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
-    """Return each contribution's standing after the ledger's entries, by id."""
+    """Return each contribution's standing after the ledger's entries (oldest first), by id."""
     found: dict[str, Standing] = {}
     for body in bodies:
         cid, kind = body.get("contribution_id"), body["kind"]
-        if cid is None or kind not in {*SEALED, "hold", "unhold", "withdraw"}:
+        if cid is None or kind not in {*SEALED, "hold", "unhold", WITHDRAWN}:
             continue
         standing = found.setdefault(cid, Standing(contribution_id=cid))
         if kind in SEALED:
             if standing.withdrawn:  # taken in again: what is sealed now is what counts
                 standing.objects, standing.files, standing.withdrawn = set(), set(), False
             _sealed(standing, body)
-        elif kind == "withdraw":
+        elif kind == WITHDRAWN:
             standing.withdrawn, standing.withdrawals, standing.held = True, standing.withdrawals + 1, None
         else:
             standing.held = body.get("reason") if kind == "hold" else None
@@ -110,6 +108,15 @@ def expected_objects(found: Mapping[str, Standing]) -> set[tuple[str, str]]:
         if not standing.withdrawn
         for object_id in standing.objects
     }
+
+
+def withdrawn_contributions(ledger: Records) -> set[str]:
+    """Return the contributions that are withdrawn now; costs what was withdrawn, not what stands in the ledger."""
+    last: dict[str, int] = {}
+    for entry in ledger.of_kind(WITHDRAWN):
+        last[entry.said()["contribution_id"]] = entry.seq
+    newest = {cid: ledger.newest_of_contribution(cid, sorted(SEALED)) for cid in last}
+    return {cid for cid, seq in last.items() if (newest[cid] or 0) < seq}
 
 
 def withdrawn_files(found: Mapping[str, Standing], *, partner_id: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from workbench.custody.keys import sync_folder, write_secret
+from workbench.custody.object_store import SealedStore
 from workbench.custody.prune import concerned, prune_files, remove_empty
 from workbench.custody.traces import TOMBSTONE, Traces
 from workbench.domain.findings import refused
@@ -124,7 +125,17 @@ def keys_of(custody: Path, contribution_id: str) -> list[Path]:
 
 
 def shred_keys(custody: Path, contribution_id: str) -> None:
-    """Overwrite and remove a contribution's data key: from then on nobody can unseal its originals."""
+    """Overwrite and remove a contribution's data key: from then on nobody can unseal its originals.
+
+    What another contribution of the partner shares with it stays readable there.
+
+    Raises
+    ------
+    Refused
+        ``custody.object-altered`` or ``custody.object-missing`` if one that shares its originals could not keep them.
+
+    """
+    SealedStore(custody).release_links(contribution_id)
     folder = custody / "keys" / "contributions"
     for path in keys_of(custody, contribution_id):
         size = path.stat().st_size

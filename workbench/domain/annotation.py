@@ -16,6 +16,8 @@ class Shape(StrEnum):
     POLYGON = "polygon"
     MASK = "mask"
     KEYPOINT = "keypoint"
+    #: Only drawn so: an ellipse is kept as the polygon of points on it.
+    ELLIPSE = "ellipse"
 
 
 class Pass(StrEnum):

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from workbench.domain.seizure import View
+
 
 class OnwardSharing(StrEnum):
     """How far a contribution may be handed on."""
@@ -99,8 +101,9 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeizureRow:
-    """One row of a partner's seizure table: which file shows which item of which seizure."""
+    """One row of a partner's seizure table: which file shows which view of which item of which seizure."""
 
     path: str
     seizure_id: str
     item_id: str | None = None
+    view: View | None = None

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
+from workbench.domain.geometry import Box
+
 #: SHA-256 of the bytes as delivered (a photograph) or as made (a derived image), 64 hexadecimal digits.
 ImageId = NewType("ImageId", str)
 
@@ -70,3 +72,17 @@ class UprightTransform:
         }
         u, v = forward[self.orientation]
         return (u * self.scale, v * self.scale)
+
+    def box_to_original(self, box: Box) -> Box:
+        """Return the box of the original's stored grid that shows as a box of the working copy, in pixels."""
+        return _box_of(self.to_original(box.x_min, box.y_min), self.to_original(box.x_max, box.y_max))
+
+    def box_to_upright(self, box: Box) -> Box:
+        """Return the working-copy box that shows a box of the original's stored grid, in pixels."""
+        return _box_of(self.to_upright(box.x_min, box.y_min), self.to_upright(box.x_max, box.y_max))
+
+
+def _box_of(one: tuple[float, float], other: tuple[float, float]) -> Box:
+    """Return the box with two opposite corners: a turn exchanges which of them is the upper left."""
+    (x0, x1), (y0, y1) = sorted((one[0], other[0])), sorted((one[1], other[1]))
+    return Box(x_min=x0, y_min=y0, x_max=x1, y_max=y1)

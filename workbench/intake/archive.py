@@ -65,7 +65,7 @@ def open_delivery(path: Path) -> Iterator[list[Member]]:
         raise refused("intake.delivery-missing", path, "does not exist.", "Name a folder, a zip file or a BagIt bag.")
     if path.is_dir():
         yield _checked(path, list(_folder_members(path)))
-    elif zipfile.is_zipfile(path):
+    elif _is_zip(path):
         with _opened_zip(path) as archive:
             yield _checked(path, list(_zip_members(path, archive)))
     else:
@@ -119,6 +119,12 @@ def _opener(file: Path) -> Callable[[], BinaryIO]:
         return file.open("rb")
 
     return open_file
+
+
+def _is_zip(path: Path) -> bool:
+    """Tell a zip, damaged or not, by how it begins: what `zipfile` makes of its end differs between Python's versions."""
+    with path.open("rb") as raw:
+        return raw.read(4) in (b"PK\x03\x04", b"PK\x05\x06") or zipfile.is_zipfile(path)
 
 
 def _opened_zip(path: Path) -> zipfile.ZipFile:

@@ -81,6 +81,7 @@ def file_rows(
             "name_digest": sha256_hex(f"{salt}|{file.path}".encode()),
             "seizure_id": seizure and f"{contribution.partner_id}/{seizure.seizure_id}",
             "item_id": seizure and seizure.item_id and f"{contribution.partner_id}/{seizure.item_id}",
+            "view": seizure and seizure.view and seizure.view.value,
         }
         rows.setdefault(file.image_id, row)
     return [rows[image_id] for image_id in sorted(rows)]

@@ -6,25 +6,15 @@ against the config here; an answer that does not fit stays out, with a finding, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from workbench.domain.annotation import Instance, Keypoint, Shape
+from workbench.domain.annotation import Instance, Shape
 from workbench.domain.findings import Finding
-from workbench.domain.geometry import Box, Ring, ring_box
 from workbench.domain.lineage import sha256_hex
 from workbench.labelling.label_config import LabelConfig
 from workbench.labelling.page import CONFIDENCES, CONTROLS, IMAGE_NAME
-
-#: Pixels are kept to a millionth, far below what a hand can draw; this undoes the rounding of percentages.
-_DECIMALS = 6
-
-#: The name of the one point of a keypoint instance.
-POINT_NAME = "point"
-
-#: Width of a keypoint's dot on the page, in percent of the photograph's width.
-_DOT_PERCENT = 0.5
+from workbench.labelling.regions import geometry_from_region, region_from_geometry
 
 _SHAPES = {result_type: shape for shape, (_, _, result_type) in CONTROLS.items()}
 
@@ -115,9 +105,10 @@ def _instance(
         raise AnswerProblem("labelling.unknown-label", f"holds a region that is not one labelled shape: {named}.")
     (region,) = drawn
     shape = _SHAPES[region["type"]]
+    _require_tool(shape, region, config)
     answers = _answers([item for item in items if item is not region], config)
     try:
-        geometry = _geometry(shape, region, size_wh)
+        geometry = geometry_from_region(shape, region, size_wh)
     except (KeyError, TypeError, ValueError) as error:
         message = f"holds a {shape.value} whose numbers cannot be used ({error})."
         raise AnswerProblem("labelling.unreadable-answer", message) from error
@@ -131,14 +122,18 @@ def _instance(
     )
 
 
-def _category(shape: Shape, region: Mapping[str, Any], config: LabelConfig) -> str:
-    name, _, result_type = CONTROLS[shape]
-    given = region["value"].get(result_type) or []
-    if region.get("from_name") != name or region.get("to_name") != IMAGE_NAME:
+def _require_tool(shape: Shape, region: Mapping[str, Any], config: LabelConfig) -> None:
+    name, _, _ = CONTROLS[shape]
+    if region.get("from_name") != name or region.get("to_name") != IMAGE_NAME or shape not in config.labels:
         raise AnswerProblem(
             "labelling.unknown-label",
             f"was drawn with {region.get('from_name')!r}, which project {config.project} lacks.",
         )
+
+
+def _category(shape: Shape, region: Mapping[str, Any], config: LabelConfig) -> str:
+    _, _, result_type = CONTROLS[shape]
+    given = region["value"].get(result_type) or []
     if len(given) != 1 or given[0] not in config.labels.get(shape, ()):
         said = ", ".join(map(str, given)) or "no label"
         raise AnswerProblem(
@@ -169,47 +164,6 @@ def _answers(items: Sequence[Mapping[str, Any]], config: LabelConfig) -> dict[st
         else:
             facets[str(name)] = given[0]
     return answers
-
-
-def _geometry(shape: Shape, region: Mapping[str, Any], size_wh: tuple[int, int]) -> dict[str, Any]:
-    """Return the shape in pixels of the working copy.
-
-    A box turned by hand is the polygon of its corners. Label Studio turns about the top-left corner, clockwise.
-    """
-    width, height = size_wh
-    stated = region.get("original_width") or width, region.get("original_height") or height
-    if stated != (width, height):
-        raise ValueError(f"drawn on {stated[0]}x{stated[1]} pixels, the working copy has {width}x{height}")
-    if region.get("image_rotation"):
-        raise ValueError("drawn on a turned photograph")
-    value = region["value"]
-
-    def pixels(x_percent: float, y_percent: float) -> tuple[float, float]:
-        x_px, y_px = float(x_percent) * width / 100, float(y_percent) * height / 100
-        if not (math.isfinite(x_px) and math.isfinite(y_px)):
-            raise ValueError("not finite")
-        return round(x_px, _DECIMALS), round(y_px, _DECIMALS)
-
-    if shape is Shape.KEYPOINT:
-        x_px, y_px = pixels(value["x"], value["y"])
-        return {"shape": shape, "keypoints": (Keypoint(name=POINT_NAME, x_px=x_px, y_px=y_px),)}
-    if shape is Shape.POLYGON:
-        ring: Ring = tuple(v for x, y in value["points"] for v in pixels(x, y))
-        return {"shape": shape, "box": ring_box(ring), "rings": (ring,)}
-    x_min, y_min = pixels(value["x"], value["y"])
-    x_max, y_max = pixels(value["x"] + value["width"], value["y"] + value["height"])
-    if value.get("rotation"):
-        ring = _turned((x_min, y_min), x_max - x_min, y_max - y_min, float(value["rotation"]))
-        return {"shape": Shape.POLYGON, "box": ring_box(ring), "rings": (ring,)}
-    return {"shape": shape, "box": Box(x_min=x_min, y_min=y_min, x_max=x_max, y_max=y_max)}
-
-
-def _turned(corner: tuple[float, float], width_px: float, height_px: float, degrees: float) -> Ring:
-    """Return the corners of a rectangle turned clockwise (y points down) about its first corner."""
-    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    corners = [(0.0, 0.0), (width_px, 0.0), (width_px, height_px), (0.0, height_px)]
-    turned = [(corner[0] + x * cos - y * sin, corner[1] + x * sin + y * cos) for x, y in corners]
-    return tuple(round(v, _DECIMALS) for point in turned for v in point)
 
 
 def results_from_instances(
@@ -252,7 +206,7 @@ def _region_results(
         "original_height": height,
         "image_rotation": 0,
     }
-    value = _percent(instance, shape, size_wh)
+    value = region_from_geometry(instance, shape, size_wh)
     results = [{**base, "from_name": name, "type": result_type, "value": {**value, result_type: [instance.category]}}]
     choices = {
         code: choice for code, choice in sorted(instance.facets.items()) if choice in config.facets.get(code, ())
@@ -265,24 +219,3 @@ def _region_results(
         text = {**value, "text": [instance.transcription]}
         results.append({**base, "from_name": "transcription", "type": "textarea", "value": text})
     return results
-
-
-def _percent(instance: Instance, shape: Shape, size_wh: tuple[int, int]) -> dict[str, Any]:
-    width, height = size_wh
-    if shape is Shape.KEYPOINT:
-        (point,) = instance.keypoints
-        return {"x": point.x_px * 100 / width, "y": point.y_px * 100 / height, "width": _DOT_PERCENT}
-    if shape is Shape.POLYGON:
-        ring = instance.rings[0]
-        points = [[x * 100 / width, y * 100 / height] for x, y in zip(ring[0::2], ring[1::2], strict=True)]
-        return {"points": points, "closed": True}
-    box = instance.box
-    if box is None:
-        raise ValueError(f"instance {instance.instance_id} has no box")
-    return {
-        "x": box.x_min * 100 / width,
-        "y": box.y_min * 100 / height,
-        "width": (box.x_max - box.x_min) * 100 / width,
-        "height": (box.y_max - box.y_min) * 100 / height,
-        "rotation": 0,
-    }

@@ -92,17 +92,27 @@ def compile_label_config(
 
     """
     checked = _checked(project, document)
-    _check_language(taxonomy, language)
+    taxonomy.language(language)
     problems: list[str] = []
-    labels = {shape: _expand(checked["shapes"].get(shape.value) or (), taxonomy, problems) for shape in CONTROLS}
+    # In the order of the file: the first tool is in sight, the others are folded.
+    drawn = {Shape(name): patterns or () for name, patterns in checked["shapes"].items()}
+    labels = {shape: _expand(patterns, taxonomy, problems) for shape, patterns in drawn.items()}
     facets = {facet.code: facet for facet in taxonomy.facets}
     chosen = tuple(checked.get("facets") or ())
     hotkeys = {str(code): str(key) for code, key in (checked.get("hotkeys") or {}).items()}
     problems += [str(code) for code in chosen if code not in facets]
     problems += [code for code in hotkeys if code not in taxonomy.codes]
+    asked_of = {str(k): _expand(v, taxonomy, problems) for k, v in (checked.get("asked_of") or {}).items()}
+    problems += [code for code in asked_of if code not in chosen]
     if problems:
         raise Refused(*(_unknown_code(project, code, taxonomy) for code in dict.fromkeys(problems)))
-    page = Page(taxonomy=taxonomy, language=language, hotkeys=hotkeys, colours=checked.get("colours") or {})
+    page = Page(
+        taxonomy=taxonomy,
+        language=language,
+        hotkeys=hotkeys,
+        colours=checked.get("colours") or {},
+        asked_of=asked_of,
+    )
     asks = tuple(facets[code] for code in chosen)
     transcription, confidence = bool(checked.get("transcription")), bool(checked.get("confidence"))
     return LabelConfig(
@@ -126,28 +136,17 @@ def _checked(project: str, document: object) -> dict[str, Any]:
         )
     shapes = document["shapes"]
     stray = set(shapes) - {shape.value for shape in CONTROLS}
-    lists = [*shapes.values(), document.get("facets") or []]
-    maps = [document.get("hotkeys") or {}, document.get("colours") or {}]
+    maps = [document.get(name) or {} for name in ("hotkeys", "colours", "asked_of")]
+    lists = [*shapes.values(), document.get("facets") or [], *(maps[2].values() if isinstance(maps[2], dict) else ())]
     wrong = "names shapes that cannot be drawn." if stray else None
     if not all(isinstance(part, list) for part in lists) or not all(isinstance(part, dict) for part in maps):
         wrong = "has a list or a map where the other is needed."
     elif not any(shapes.values()):
         wrong = "offers no label."
     if wrong:
-        remedy = "Use box, polygon and keypoint, each with a list of codes, as label_configs/parts does."
+        remedy = "Use box, ellipse, polygon and keypoint, each with a list of codes, as label_configs/parts does."
         raise refused("labelling.config-invalid", subject, wrong, remedy)
     return document
-
-
-def _check_language(taxonomy: Taxonomy, language: str) -> None:
-    known = sorted({key for category in taxonomy.categories for key in category.names})
-    if language not in known:
-        raise refused(
-            "labelling.unknown-language",
-            language,
-            "is no language of the taxonomy.",
-            f"Use one of {', '.join(known)}, or add its names to label_configs/taxonomy.yaml.",
-        )
 
 
 def _expand(patterns: Sequence[str], taxonomy: Taxonomy, problems: list[str]) -> tuple[str, ...]:

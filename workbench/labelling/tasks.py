@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,9 @@ class TaskPlan:
         Tasks to import, by image_id.
     predictions
         Pre-annotations for tasks that are there and have none: task id, model version, results.
+    moved
+        Tasks that show a file which is another by now: task id and new data. So a photograph in which regions were
+        covered since shows what stands for it, and keeps its answers.
     kept
         How many photographs have their task already.
     media
@@ -33,6 +37,7 @@ class TaskPlan:
     predictions: tuple[Mapping[str, Any], ...]
     kept: int
     media: tuple[str, ...]
+    moved: tuple[Mapping[str, Any], ...] = ()
 
 
 def plan_tasks(
@@ -42,8 +47,9 @@ def plan_tasks(
     data: Path,
     media_root: Path,
     predictions: Mapping[str, Mapping[str, Any]] | None = None,
+    sent_back: Mapping[str, int] | None = None,
 ) -> TaskPlan:
-    """Return the plan that gives each photograph exactly one task.
+    """Return the plan that gives each photograph exactly one task, and one more each time it was sent back.
 
     Parameters
     ----------
@@ -55,6 +61,9 @@ def plan_tasks(
         The folder that image paths are relative to, and the one the server serves from.
     predictions
         For an image_id its pre-annotation: ``model_version`` and ``result``.
+    sent_back
+        How often curators sent a photograph back to labelling; its further tasks carry no pre-annotation, so that
+        nobody is led by what was doubted.
 
     Raises
     ------
@@ -62,10 +71,14 @@ def plan_tasks(
         ``labelling.outside-media`` if an image file does not lie below the media root.
 
     """
-    ready = predictions or {}
+    existing = list(existing)
+    ready, again = predictions or {}, sent_back or {}
+    tasks_of: dict[str, list[LabellerTask]] = defaultdict(list)
+    for there in existing:
+        tasks_of[there.sha256].append(there)
     known = {task.sha256: task for task in existing}
     rows = {row["image_id"]: row for row in images if not row["excluded"]}
-    new, late, media = [], [], set()
+    new, late, moved, media = [], [], [], set()
     for image_id, row in sorted(rows.items()):
         place = _served(data / row["path"], media_root)
         media.add(place.parts[0])
@@ -73,9 +86,19 @@ def plan_tasks(
         if task is None:
             shown = [dict(ready[image_id])] if image_id in ready else []
             new.append({"data": task_data(row, place), **({"predictions": shown} if shown else {})})
-        elif image_id in ready and not task.predictions:
+        elif image_id in ready and not task.predictions and image_id not in again:
             late.append({"task": task.task_id, **ready[image_id]})
-    return TaskPlan(new=tuple(new), predictions=tuple(late), kept=len(rows) - len(new), media=tuple(sorted(media)))
+        data_now = task_data(row, place)
+        moved += [{"task": t.task_id, "data": data_now} for t in tasks_of[image_id] if t.image != data_now["image"]]
+        wanted, has = 1 + again.get(image_id, 0), max(1, len(tasks_of[image_id]))
+        new += [{"data": data_now} for _ in range(wanted - has)]
+    return TaskPlan(
+        new=tuple(new),
+        predictions=tuple(late),
+        kept=sum(image_id in known for image_id in rows),
+        media=tuple(sorted(media)),
+        moved=tuple(moved),
+    )
 
 
 def task_data(row: Mapping[str, Any], place: PurePosixPath) -> dict[str, str]:

@@ -14,8 +14,8 @@ from workbench.domain.findings import refused
 from workbench.domain.geometry import Box, Ring, ring_box
 from workbench.domain.photograph import UprightTransform
 from workbench.labelling import coco_rle
-from workbench.labelling.exchange import POINT_NAME
 from workbench.labelling.foreign import ForeignImage, ForeignShape
+from workbench.labelling.regions import POINT_NAME
 
 #: How far, in pixels, a stated size may be off the photograph's and still be the same picture.
 _SIZE_SLACK_PX = 1.5

@@ -1,126 +1,106 @@
-"""The stage: everything a release holds, written as one folder that appears whole or not at all."""
+"""The stage: everything a release holds, as one folder; only what changed since the last assembling is written."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
-import os
-import shutil
-from collections import defaultdict
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from workbench.domain.dataset import SPLITS
+import orjson
+
 from workbench.domain.findings import refused
 from workbench.domain.lineage import require_activity, sha256_hex
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
 from workbench.ports import Track, silent
 from workbench.release import manifest
-from workbench.release.card import Plots, write_card
-from workbench.release.contents import TRANSCRIPTIONS, Contents, select_contents
-from workbench.release.facts import facts_bytes, read_agreement, release_facts
-from workbench.release.formats.coco import coco_bytes, coco_document, stable_numbers
-from workbench.release.formats.yolo import yolo_config, yolo_labels
+from workbench.release.basis import read_basis
+from workbench.release.card import Draw, card_files
+from workbench.release.contents import Contents
+from workbench.release.facts import facts_bytes, read_agreement, read_countries, release_facts
+from workbench.release.formats import chosen_formats
+from workbench.release.formats.kind import Format
 from workbench.release.gate import require_releasable
-from workbench.tables import IMAGES, INSTANCES, LABELLED, read_rows, write_table
+from workbench.release.increment import Former, Increment
+from workbench.release.picture import Picture, Whole, pictures_of
+from workbench.tables import IMAGES, INSTANCES, table_bytes
 
 #: Version of this stage's code; stands in params.yaml.
-ACTIVITY = "release/1"
+ACTIVITY = "release/2"
 #: Copying waits for the disk most of the time.
 _THREADS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembled:
-    """What was assembled: the manifest's digest, and the facts the card tells."""
+    """What was assembled: the manifest's digest, how many files there are and were written, and the card's facts."""
 
     manifest_sha256: str
     files: int
+    written: int
     facts: Mapping[str, Any]
 
 
-def read_contents(layout: Layout, params: Mapping[str, Any]) -> tuple[Contents, dict[str, str]]:
-    """Return what the stages' tables give a release, and each photograph's label status.
-
-    Raises
-    ------
-    Refused
-        ``workspace.input-missing``, ``workspace.params-invalid``.
-
-    """
-    transcriptions = params.get("transcriptions", "masked")
-    if transcriptions not in TRANSCRIPTIONS:
-        raise refused(
-            "workspace.params-invalid",
-            "params.yaml release.transcriptions",
-            f"is {transcriptions!r}.",
-            f"Use one of {', '.join(TRANSCRIPTIONS)}.",
-        )
-    derived, instances = [], read_rows(layout.adjudication / "instances.parquet", INSTANCES)
-    for folder in (layout.synthesis, layout.augmentation):
-        if (folder / "images.parquet").is_file():  # a pipeline without renders has no such folder
-            derived += read_rows(folder / "images.parquet", IMAGES)
-            instances += read_rows(folder / "instances.parquet", INSTANCES)
-    statuses = read_statuses(layout)
-    photographs = read_rows(layout.curation / "images.parquet", IMAGES)
-    return select_contents(photographs, derived, instances, statuses, transcriptions=transcriptions), statuses
-
-
-def read_statuses(layout: Layout) -> dict[str, str]:
-    """Return how settled the labels of each photograph are."""
-    rows = read_rows(layout.adjudication / "labelled.parquet", LABELLED)
-    return {row["image_id"]: row["status"] for row in rows}
-
-
 def assemble(
-    layout: Layout, params: Mapping[str, Any], taxonomy: Taxonomy, *, plots: Plots, track: Track = silent
+    layout: Layout, params: Mapping[str, Any], taxonomy: Taxonomy, *, draw: Draw, track: Track = silent
 ) -> Assembled:
-    """Write ``data/07_release`` anew.
+    """Bring ``data/07_release`` up to date.
 
     Raises
     ------
     Refused
-        What the gate finds, ``release.image-altered``, ``workspace.input-missing``, ``workspace.activity-version``.
+        What the gate finds, ``release.image-altered``, ``release.as-of-missing``, ``workspace.input-missing``,
+        ``workspace.activity-version``, ``workspace.params-invalid``.
 
     """
     require_activity(params, ACTIVITY, section="release")
-    contents, statuses = read_contents(layout, params)
-    require_releasable(contents, taxonomy, statuses)
-    part = layout.state / "release.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    digests = _copy_images(layout, contents, part, track)
+    formats = chosen_formats(params.get("formats"))
+    basis = read_basis(layout, params, taxonomy)
+    contents = basis.contents
+    verdict = require_releasable(contents, basis.rules)
     facts = release_facts(
         contents,
         taxonomy,
         title=str(params["title"]),
-        purpose=str(params["purpose"]),
+        intent=basis.rules.intent,
         agreement=read_agreement(layout.adjudication / "agreement.json"),
+        countries=read_countries(layout),
+        formats=[one.name for one in formats],
     )
-    _write_formats(part, contents, taxonomy, facts)
-    write_card(part, facts, contents, taxonomy, plots)
-    written = (path for path in part.rglob("*") if path.is_file())
-    for path in written:
-        name = path.relative_to(part).as_posix()
-        if name not in digests:
-            digests[name] = manifest.file_digest(path)
-    listing = manifest.manifest_bytes(digests)
-    (part / manifest.NAME).write_bytes(listing)
-    _put_in_place(part, layout.release)
-    return Assembled(manifest_sha256=sha256_hex(listing), files=len(digests), facts=facts)
+    state = layout.state / "release"
+    increment = Increment(layout.release, state)
+    _offer_images(layout, contents, increment, track)
+    increment.offer("images.parquet", table_bytes(IMAGES, contents.images))
+    increment.offer("instances.parquet", table_bytes(INSTANCES, contents.instances))
+    whole = Whole(
+        pictures=pictures_of(contents.images, contents.instances),
+        taxonomy=taxonomy,
+        facts=facts,
+        outline=draw.outline,
+        digest_of=increment.digest_of,
+    )
+    for path, data in _documents(contents, whole, verdict, draw):
+        increment.offer(path, data)
+    keys, former = picture_keys(whole), Former(state)
+    for one in track(formats, total=len(formats), doing="write formats"):
+        _offer_format(one, whole, keys, increment, former)
+    listing = manifest.manifest_bytes(increment.digests)
+    files = len(increment.digests)
+    increment.offer(manifest.NAME, listing)
+    written = increment.apply()
+    return Assembled(manifest_sha256=sha256_hex(listing), files=files, written=written, facts=facts)
 
 
-def _copy_images(layout: Layout, contents: Contents, part: Path, track: Track) -> dict[str, str]:
-    """Copy the pictures, each read once: what is hashed is what is written."""
-    for split in SPLITS:
-        (part / "images" / split.value).mkdir(parents=True)
-        (part / "labels" / split.value).mkdir(parents=True)
+def _offer_images(layout: Layout, contents: Contents, increment: Increment, track: Track) -> None:
+    """Copy the pictures that are not in place, each read once: what is hashed is what is written."""
+    missing = [row for row in contents.images if not increment.holds(row["path"], row["file_sha256"])]
 
-    def copy(row: Mapping[str, Any]) -> tuple[str, str]:
+    def copy(row: Mapping[str, Any]) -> None:
         source = layout.data / contents.source_paths[row["image_id"]]
         if not source.is_file():
             raise refused("workspace.input-missing", source, "is not there.", "Restore it with `dvc checkout`.")
@@ -133,44 +113,66 @@ def _copy_images(layout: Layout, contents: Contents, part: Path, track: Track) -
                 "has other bytes than its table says.",
                 "Restore it with `dvc checkout --force`, or rerun the stage that made it.",
             )
-        (part / row["path"]).write_bytes(data)
-        return row["path"], digest
+        increment.offer(row["path"], data, digest)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        copied = pool.map(copy, contents.images)
-        return dict(track(copied, total=len(contents.images), doing="copy images"))
+        for _ in track(pool.map(copy, missing), total=len(missing), doing="copy images"):
+            pass
 
 
-def _write_formats(part: Path, contents: Contents, taxonomy: Taxonomy, facts: Mapping[str, Any]) -> None:
-    """Write COCO, YOLO, the tables and the summary."""
-    objects: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in contents.instances:
-        objects[row["image_id"]].append(row)
-    image_numbers = stable_numbers(row["image_id"] for row in contents.images)
-    instance_numbers = stable_numbers(row["instance_id"] for row in contents.instances)
-    licences = sorted({row["licence"] for row in contents.images})
-    (part / "annotations").mkdir()
-    for split in SPLITS:
-        images = [row for row in contents.images if row["split"] == split.value]
-        document = coco_document(
-            images,
-            [row for image in images for row in objects[image["image_id"]]],
-            taxonomy,
-            description=f"{facts['title']}: {split.value}",
-            image_numbers=image_numbers,
-            instance_numbers=instance_numbers,
-            licences=licences,
-        )
-        (part / "annotations" / f"coco_{split.value}.json").write_bytes(coco_bytes(document))
-        for image in images:
-            path = part / "labels" / split.value / f"{image['image_id']}.txt"
-            path.write_bytes(yolo_labels(image, objects[image["image_id"]], taxonomy))
-    (part / "data.yaml").write_bytes(yolo_config(taxonomy, sorted({row["split"] for row in contents.images})))
-    write_table(part / "images.parquet", IMAGES, contents.images)
-    write_table(part / "instances.parquet", INSTANCES, contents.instances)
-    (part / "splits.csv").write_bytes(splits_csv(contents))
-    (part / "classes.txt").write_text("".join(f"{code}\n" for code in taxonomy.codes), encoding="utf-8")
-    (part / "summary.json").write_bytes(facts_bytes(facts))
+def _documents(contents: Contents, whole: Whole, verdict: Mapping[str, int], draw: Draw) -> Iterator[tuple[str, bytes]]:
+    """Yield what every release has, whatever its formats."""
+    yield "splits.csv", splits_csv(contents)
+    yield "classes.txt", "".join(f"{code}\n" for code in whole.taxonomy.codes).encode()
+    yield "summary.json", facts_bytes(whole.facts)
+    gate = {"breaches": dict(verdict), "left_out": dict(contents.left_out)}
+    yield "gate.json", (json.dumps(gate, indent=1) + "\n").encode()
+    yield from card_files(contents, whole, draw)
+
+
+def format_files(one: Format, whole: Whole) -> Iterator[tuple[str, bytes]]:
+    """Yield all files of one format, made anew."""
+    fragments = {}
+    if one.fragment is not None:
+        fragments = {picture.image["image_id"]: one.fragment(picture, whole) for picture in whole.pictures}
+    if one.path_of is not None:
+        yield from ((one.path_of(picture), fragments[picture.image["image_id"]]) for picture in whole.pictures)
+    yield from one.files(whole, fragments)
+
+
+def _offer_format(one: Format, whole: Whole, keys: Mapping[str, bytes], increment: Increment, former: Former) -> None:
+    """Offer the files of one format; pictures that did not change since it was written last are not written anew."""
+    fragments: dict[str, bytes] = {}
+    if one.fragment is not None:
+        told = (ACTIVITY, one.name, whole.taxonomy.version, whole.taxonomy.codes, one.shaped_by(whole))
+        shaped = hashlib.blake2b(repr(told).encode(), digest_size=16).digest()
+        own = {image_id: key + shaped for image_id, key in keys.items()}
+        same = former.unchanged(one.name, own)
+        kept = former.fragments(one.name) if one.path_of is None and same else {}
+        for picture in whole.pictures:
+            image_id = picture.image["image_id"]
+            if one.path_of is not None:
+                path = one.path_of(picture)
+                if image_id not in same or not increment.keep(path):
+                    increment.offer(path, one.fragment(picture, whole))
+            else:
+                found = kept.get(image_id) if image_id in same else None
+                fragments[image_id] = one.fragment(picture, whole) if found is None else found
+        if len(same) < len(own):
+            former.keep(one.name, own, fragments if one.path_of is None else None)
+    for path, data in one.files(whole, fragments):
+        increment.offer(path, data)
+
+
+def picture_keys(whole: Whole) -> dict[str, bytes]:
+    """Return a digest of all that is known of each picture, by image_id."""
+    return {picture.image["image_id"]: _key(picture) for picture in whole.pictures}
+
+
+def _key(picture: Picture) -> bytes:
+    rows = (tuple(picture.image.values()), [tuple(row.values()) for row in picture.objects])
+    told = orjson.dumps((rows, picture.number, picture.object_numbers))
+    return hashlib.blake2b(told, digest_size=16).digest()
 
 
 def splits_csv(contents: Contents) -> bytes:
@@ -180,14 +182,3 @@ def splits_csv(contents: Contents) -> bytes:
     writer.writerow(("image_id", "group_id", "split"))
     writer.writerows((row["image_id"], row["group_id"], row["split"]) for row in contents.images)
     return buffer.getvalue().encode()
-
-
-def _put_in_place(part: Path, target: Path) -> None:
-    """Put the finished folder where the former one was."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    old = part.with_name("release.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        os.replace(target, old)
-    os.replace(part, target)
-    shutil.rmtree(old, ignore_errors=True)

@@ -5,33 +5,54 @@ After "Datasheets for Datasets" (Gebru et al., 2021). Everything is inline, so t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from workbench.domain.dataset import SPLITS
 from workbench.domain.photograph import Origin
-from workbench.domain.taxonomy import Taxonomy
+from workbench.release.charts import bars_svg, heat_counts, heat_svg, histogram_svg, scores_svg
 from workbench.release.contents import Contents
+from workbench.release.formats import FORMATS
+from workbench.release.formats.huggingface import front_matter
+from workbench.release.picture import Outline, Whole
 
-#: Photographs shown on the card.
-_SHOWN = 8
+#: Photographs shown on the card, and objects drawn on one of them.
+_SHOWN, _DRAWN = 8, 60
+#: Pictures that show one of these are not on the card, which travels further than the pictures do.
+PRIVATE = frozenset(
+    {
+        "context.person",
+        "context.face",
+        "context.plate",
+        "context.document",
+        "context.screen",
+        "context.evidence_tag",
+        "marking.serial",
+        "marking.obliterated_suspected",
+    }
+)
+#: The figures of agreement.json that the card draws.
+_FIGURES = ("f1", "mean_iou", "alpha_category")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plots:
-    """What draws the card's plots as SVG text: stacked bars a name, and a stacked histogram."""
+class Draw:
+    """What draws for a release with a tool: a world map of counts by country, and a mask's outlines."""
 
-    bars: Callable[..., str]
-    histogram: Callable[..., str]
+    world: Callable[[Mapping[str, int]], str]
+    outline: Outline
 
 
-def write_card(folder: Path, facts: Mapping[str, Any], contents: Contents, taxonomy: Taxonomy, plots: Plots) -> None:
-    """Write card.html and card.md into a release."""
+def card_files(contents: Contents, whole: Whole, draw: Draw) -> Iterator[tuple[str, bytes]]:
+    """Yield card.html and card.md, and README.md where Hugging Face is to read it."""
+    facts, taxonomy = whole.facts, whole.taxonomy
     templates = FileSystemLoader(Path(__file__).with_name("templates"), encoding="utf-8")
     shared = {
         "facts": facts,
@@ -39,13 +60,15 @@ def write_card(folder: Path, facts: Mapping[str, Any], contents: Contents, taxon
         "splits": [split.value for split in SPLITS],
         "origins": [origin.value for origin in Origin],
         "classes": _class_rows(facts),
+        "agreement": _agreement(facts["agreement"]),
+        "formats": [FORMATS[name] for name in facts["formats"]],
     }
     page = Environment(
         loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    drawn = {name: Markup(svg) for name, svg in _plots(facts, contents, plots).items()}  # noqa: S704 -- drawn here
+    drawn = {name: Markup(svg) for name, svg in _plots(whole, draw).items()}  # noqa: S704 -- drawn here
     html = page.get_template("card.html").render(**shared, plots=drawn, shown=_shown(contents))
-    (folder / "card.html").write_text(html, encoding="utf-8", newline="\n")
+    yield "card.html", html.encode()
     text = Environment(
         loader=templates,
         autoescape=False,  # noqa: S701 -- Markdown is not HTML, and only programs and editors show it
@@ -53,7 +76,10 @@ def write_card(folder: Path, facts: Mapping[str, Any], contents: Contents, taxon
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    (folder / "card.md").write_text(text.get_template("card.md").render(**shared), encoding="utf-8", newline="\n")
+    markdown = text.get_template("card.md").render(**shared)
+    yield "card.md", markdown.encode()
+    if "huggingface" in facts["formats"]:
+        yield "README.md", (front_matter(whole) + markdown).encode()
 
 
 def _class_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -66,26 +92,52 @@ def _class_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _plots(facts: Mapping[str, Any], contents: Contents, plots: Plots) -> dict[str, str]:
+def _agreement(figures: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Return the figures of agreement by what they are of: all, a category, a pair; each with its figures."""
+    grouped: dict[str, dict[str, float]] = {}
+    for name, value in figures.items():
+        group, _, figure = name.rpartition(".")
+        grouped.setdefault(group or "overall", {})[figure] = value
+    return dict(sorted(grouped.items(), key=lambda item: (item[0] != "overall", item[0])))
+
+
+def _plots(whole: Whole, draw: Draw) -> dict[str, str]:
+    facts = whole.facts
     seen = facts["instances_by_class_and_origin"]
-    size_of = {row["image_id"]: row for row in contents.images}
-    shares: dict[str, list[float]] = {}
-    for row in contents.instances:
-        if row["x_min"] is None:
-            continue
-        image = size_of[row["image_id"]]
-        area = (row["x_max"] - row["x_min"]) * (row["y_max"] - row["y_min"])
-        side = (area / (image["width_px"] * image["height_px"])) ** 0.5
-        shares.setdefault(image["origin"], []).append(100 * side)
     longest: dict[str, list[float]] = {}
-    for row in contents.images:
-        longest.setdefault(row["origin"], []).append(max(row["width_px"], row["height_px"]))
-    return {
-        "classes": plots.bars({code: seen[code] for code in facts["classes"] if code in seen}, unit="objects"),
-        "splits": plots.bars(facts["images_by_split_and_origin"], unit="images"),
-        "object_sizes": plots.histogram(shares, label="object size, % of the image's side", unit="objects"),
-        "image_sizes": plots.histogram(longest, label="longest side, pixels", unit="images"),
+    for picture in whole.pictures:
+        size_wh = picture.image["width_px"], picture.image["height_px"]
+        longest.setdefault(picture.image["origin"], []).append(max(size_wh))
+    edges, origins = _edges(whole)
+    sides = 100 * np.sqrt((edges[:, 2] - edges[:, 0]) * (edges[:, 3] - edges[:, 1]))
+    shares = {origin.value: sides[origins == origin.value].tolist() for origin in Origin}
+    known = {code: count for code, count in facts["images_by_country"].items() if code != "unknown"}
+    partners = {name: {"real": count} for name, count in facts["photographs_by_partner"].items()}
+    figures = {
+        group.removeprefix("categories."): values["f1"]
+        for group, values in _agreement(facts["agreement"]).items()
+        if "f1" in values
     }
+    return {
+        "classes": bars_svg({code: seen[code] for code in facts["classes"] if code in seen}),
+        "splits": bars_svg(facts["images_by_split_and_origin"]),
+        "object_sizes": histogram_svg(shares, label="object size, % of the image's side", unit="objects"),
+        "image_sizes": histogram_svg(longest, label="longest side, pixels", unit="images"),
+        "where": heat_svg(heat_counts(edges)),
+        "partners": bars_svg(partners),
+        "world": draw.world(known) if known else "",
+        "agreement": scores_svg(figures) if figures else "",
+    }
+
+
+def _edges(whole: Whole) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+    """Return each box's edges, (n, 4), as shares of its image in [0, 1], and the origin of its image."""
+    boxed = [(row, picture.image) for picture in whole.pictures for row in picture.objects if row["x_min"] is not None]
+    edges = np.array(
+        [(row["x_min"], row["y_min"], row["x_max"], row["y_max"]) for row, _ in boxed], np.float64
+    ).reshape(-1, 4)
+    sizes = np.array([(image["width_px"], image["height_px"]) for _, image in boxed], np.float64).reshape(-1, 2)
+    return edges / np.tile(sizes, 2), np.array([image["origin"] for _, image in boxed], np.str_)
 
 
 def _shown(contents: Contents) -> list[dict[str, Any]]:
@@ -94,15 +146,11 @@ def _shown(contents: Contents) -> list[dict[str, Any]]:
     objects: dict[str, list[Mapping[str, Any]]] = {}
     for row in contents.instances:
         objects.setdefault(row["image_id"], []).append(row)
-    private = {"context.person", "context.face", "context.plate", "context.document", "marking.serial"}
-    fit = [
-        row
-        for row in contents.images
-        if not private & {instance["category"] for instance in objects.get(row["image_id"], ())}
-    ]
+    private = {row["image_id"] for row in contents.instances if row["category"] in PRIVATE}
     by_origin: dict[str, list[Mapping[str, Any]]] = {}
-    for row in sorted(fit, key=lambda row: (row["image_id"] not in objects, row["image_id"])):
-        by_origin.setdefault(row["origin"], []).append(row)
+    for row in sorted(contents.images, key=lambda row: (row["image_id"] not in objects, row["image_id"])):
+        if row["image_id"] not in private and row["parent_image_id"] not in private:
+            by_origin.setdefault(row["origin"], []).append(row)
     chosen: list[Mapping[str, Any]] = []
     for turn in range(_SHOWN):
         for origin in sorted(by_origin, key=rank.__getitem__):
@@ -119,11 +167,13 @@ def _picture(row: Mapping[str, Any], instances: Sequence[Mapping[str, Any]]) -> 
             "width": instance["x_max"] - instance["x_min"],
             "height": instance["y_max"] - instance["y_min"],
         }
-        for instance in instances
+        for instance in instances[:_DRAWN]
         if instance["x_min"] is not None
     ]
     rings = [
-        " ".join(f"{x},{y}" for x, y in zip(r[0::2], r[1::2], strict=True)) for i in instances for r in i["rings"] or ()
+        " ".join(f"{x},{y}" for x, y in zip(r[0::2], r[1::2], strict=True))
+        for instance in instances[:_DRAWN]
+        for r in instance["rings"] or ()
     ]
     names = sorted({instance["category"] for instance in instances})
     return {"image": row, "boxes": boxes, "rings": rings, "categories": names}

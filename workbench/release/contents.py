@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -41,6 +42,8 @@ def select_contents(
     statuses: Mapping[str, str],
     *,
     transcriptions: str = "masked",
+    accepted: Collection[str] = SETTLED,
+    forbidden: Mapping[str | None, str] | None = None,
 ) -> Contents:
     """Return what a release holds.
 
@@ -56,14 +59,22 @@ def select_contents(
         How settled the labels of each photograph are.
     transcriptions
         One of `TRANSCRIPTIONS`.
+    accepted
+        Statuses whose labels may be released, of `SETTLED`.
+    forbidden
+        Why images of a contribution may not be released, by contribution_id.
 
     """
     left_out: Counter[str] = Counter()
     images, sources = [], {}
+    outside: set[str] = set()
     for row in [*photographs, *derived]:
-        reason = _why_left_out(row, statuses)
+        reason = (forbidden or {}).get(row["contribution_id"]) or _why_left_out(row, statuses, accepted)
+        if row["parent_image_id"] in outside and not reason:
+            reason = "copy of an image left out"
         if reason:
             left_out[reason] += 1
+            outside.add(row["image_id"])
             continue
         sources[row["image_id"]] = row["path"]
         suffix = PurePosixPath(row["path"]).suffix
@@ -81,15 +92,15 @@ def select_contents(
     )
 
 
-def _why_left_out(row: Row, statuses: Mapping[str, str]) -> str | None:
+def _why_left_out(row: Row, statuses: Mapping[str, str], accepted: Collection[str]) -> str | None:
     if row["excluded"] is not None:
         return str(row["excluded"]).split(" of ")[0]  # "near-duplicate of <image>": the kind counts
     if row["origin"] in {"real", "replica"}:
         status = statuses.get(row["image_id"])
         if status is None:
             return "not labelled"
-        if status not in SETTLED:
-            return status
+        if status not in accepted:
+            return f"labels {status}" if status in SETTLED else status
     return "no split" if row["split"] is None else None
 
 
@@ -98,8 +109,24 @@ def _masked(row: Row, transcriptions: str) -> dict[str, Any]:
     return {**row, "transcription": None} if hide else dict(row)
 
 
+def inside(row: Row, width: int, height: int) -> bool:
+    """Say whether the box and the rings of an instance lie within an image; a lone keypoint's do."""
+    if row["x_min"] is not None and not (
+        0 <= row["x_min"] <= row["x_max"] <= width and 0 <= row["y_min"] <= row["y_max"] <= height
+    ):
+        return False
+    return all(
+        # the sum sees what is no number, which a comparison passes over
+        math.isfinite(sum(ring)) and min(ring) >= 0 and max(ring[0::2]) <= width and max(ring[1::2]) <= height
+        for ring in row["rings"] or ()
+        if ring
+    )
+
+
 def _clipped(row: dict[str, Any], width: int, height: int) -> dict[str, Any]:
     """Bring what sticks out by rounding back to the edge; the gate refuses what sticks out further."""
+    if inside(row, width, height):
+        return row
 
     def clamp(value: float, upper: int) -> float:
         return min(max(value, 0.0), float(upper)) if -OVERHANG_PX <= value <= upper + OVERHANG_PX else value

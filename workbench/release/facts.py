@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workbench.domain.dataset import SPLITS
 from workbench.domain.photograph import Origin
 from workbench.domain.taxonomy import Taxonomy
+from workbench.layout import Layout
 from workbench.release.contents import Contents
+from workbench.release.terms import Intent
+from workbench.tables import SEIZURES, read_rows
 
 _ORIGINS = tuple(origin.value for origin in Origin)
 
 
 def release_facts(
-    contents: Contents, taxonomy: Taxonomy, *, title: str, purpose: str, agreement: Mapping[str, float]
+    contents: Contents,
+    taxonomy: Taxonomy,
+    *,
+    title: str,
+    intent: Intent,
+    agreement: Mapping[str, float],
+    countries: Mapping[str, str],
+    formats: Sequence[str],
 ) -> dict[str, Any]:
-    """Return what a release is, in JSON values: counts by split, origin, class, partner, licence; what is missing."""
+    """Return what a release is, in JSON values: counts by split, origin, class, partner, country; what is missing.
+
+    Parameters
+    ----------
+    countries
+        The country (ISO 3166-1 alpha-2) of each seizure that a partner told it of, by seizure_id.
+    formats
+        The names of the formats it is written in.
+
+    """
+    photographs = [row for row in contents.images if row["origin"] in {"real", "replica"}]
     origin_of = {row["image_id"]: row["origin"] for row in contents.images}
     split_of = {row["image_id"]: row["split"] for row in contents.images}
     by_class: dict[str, Counter[str]] = {code: Counter() for code in taxonomy.codes}
@@ -27,26 +47,28 @@ def release_facts(
         by_class[row["category"]][origin_of[row["image_id"]]] += 1
     seen = {code: dict(counts) for code, counts in by_class.items() if counts}
     images_by_origin = Counter(origin_of.values())
+    by_split = Counter((row["split"], row["origin"]) for row in contents.images)
     synthetic = images_by_origin["rendered"] + images_by_origin["augmented"]
-    training = {code for code in seen if _splits_of(code, contents, split_of) >= {"train"}}
+    training = {row["category"] for row in contents.instances if split_of[row["image_id"]] == "train"}
     return {
         "title": title,
-        "purpose": purpose,
+        "purpose": intent.purpose,
+        "sharing": intent.sharing.value,
+        "as_of": intent.as_of and intent.as_of.isoformat(),
         "taxonomy_version": taxonomy.version,
         "images": len(contents.images),
         "instances": len(contents.instances),
         "groups": len({row["group_id"] for row in contents.images}),
         "classes": list(taxonomy.codes),
+        "formats": list(formats),
         "images_by_split_and_origin": {
-            split.value: {
-                origin: sum(1 for row in contents.images if (row["split"], row["origin"]) == (split.value, origin))
-                for origin in _ORIGINS
-            }
-            for split in SPLITS
+            split.value: {origin: by_split[split.value, origin] for origin in _ORIGINS} for split in SPLITS
         },
         "instances_by_split": _counted(split_of[row["image_id"]] for row in contents.instances),
         "instances_by_class_and_origin": seen,
         "images_by_partner": _counted(row["partner_id"] or "none (rendered)" for row in contents.images),
+        "photographs_by_partner": _counted(row["partner_id"] or "unknown" for row in photographs),
+        "images_by_country": _counted(countries.get(row["seizure_id"], "unknown") for row in photographs),
         "images_by_licence": _counted(row["licence"] for row in contents.images),
         "instances_by_decision": _counted(row["decided_by"] or "unknown" for row in contents.instances),
         "synthetic_share": round(synthetic / len(contents.images), 4) if contents.images else 0.0,
@@ -75,16 +97,22 @@ def read_agreement(path: Path) -> dict[str, float]:
     return dict(sorted(_flat("", json.loads(path.read_text(encoding="utf-8")))))
 
 
+def read_countries(layout: Layout) -> dict[str, str]:
+    """Return the country of each seizure whose country a partner told, by seizure_id."""
+    found: dict[str, str] = {}
+    for path in sorted(layout.deliveries.glob("*/seizures.parquet")):
+        for row in read_rows(path, SEIZURES):
+            if row["country"]:
+                found[row["seizure_id"]] = row["country"]
+    return found
+
+
 def _flat(prefix: str, value: object) -> Iterable[tuple[str, float]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _flat(f"{prefix}.{key}" if prefix else str(key), inner)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         yield prefix, value
-
-
-def _splits_of(code: str, contents: Contents, split_of: Mapping[str, str]) -> set[str]:
-    return {split_of[row["image_id"]] for row in contents.instances if row["category"] == code}
 
 
 def _counted(values: Iterable[str]) -> dict[str, int]:

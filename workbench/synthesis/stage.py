@@ -141,6 +141,12 @@ def run_synthesis(
     return SynthesisOutcome(images=len(records), rendered=rendered, instances=sum(len(r["instances"]) for r in records))
 
 
+def renders_to_make(layout: Layout, plan: Sequence[PlannedRender]) -> list[PlannedRender]:
+    """Return the renders of a plan that are not there yet, or not whole."""
+    former = _former_records(layout)
+    return [planned for planned in plan if not (r := former.get(planned.work_key)) or not _is_whole(layout, r)]
+
+
 def _note_path(layout: Layout, key: str) -> Path:
     return layout.state / "synthesis" / f"{key}.json"
 

@@ -21,11 +21,18 @@ from workbench.domain.findings import Refused
 from workbench.domain.geometry import Box, box_iou, ring_box
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
-from workbench.tables import ANNOTATIONS, INSTANCES, instance_row, read_rows, write_table
-
-TAXONOMY = Taxonomy.from_mapping(
-    yaml.safe_load((Path(__file__).resolve().parents[3] / "label_configs" / "taxonomy.yaml").read_text("utf-8"))
+from workbench.tables import (
+    ANNOTATIONS,
+    DISAGREEMENTS,
+    INSTANCES,
+    LABELLED,
+    instance_row,
+    read_rows,
+    write_table,
 )
+
+TAXONOMY_FILE = Path(__file__).resolve().parents[3] / "label_configs" / "taxonomy.yaml"
+TAXONOMY = Taxonomy.from_mapping(yaml.safe_load(TAXONOMY_FILE.read_text(encoding="utf-8")))
 PARAMS = {"match_iou": 0.5, "accept_iou": 0.7, "single_annotator": "accept"}
 
 
@@ -266,7 +273,8 @@ def test_equal_answers_give_equal_bytes(tmp_path: Path) -> None:
         run_adjudication(layout, {"activity": ACTIVITY, **PARAMS}, taxonomy=TAXONOMY)
         written.append({path.name: path.read_bytes() for path in layout.adjudication.iterdir()})
     assert written[0] == written[1]
-    assert set(written[0]) == {"instances.parquet", "disagreements.parquet", "labelled.parquet", "agreement.json"}
+    tables = {"instances.parquet", "disagreements.parquet", "labelled.parquet", "headstamps.parquet"}
+    assert set(written[0]) == tables | {"agreement.json"}
 
 
 def test_without_any_answer_it_says_how_to_get_some(tmp_path: Path) -> None:
@@ -332,3 +340,65 @@ def test_a_pass_nobody_knows_is_refused(tmp_path: Path) -> None:
     _snapshot(layout.labelling / "parts", [answer])
     with pytest.raises(Refused, match="third"):
         run_adjudication(layout, {"activity": ACTIVITY, **PARAMS}, taxonomy=TAXONOMY)
+
+
+def _moved(step: dict[str, Any], *, without: str) -> Taxonomy:
+    """Return the taxonomy one version on, after a step that took a code away."""
+    document = yaml.safe_load(TAXONOMY_FILE.read_text(encoding="utf-8"))
+    del document["categories"][without]
+    for entry in document["categories"].values():
+        entry.pop("confused_with", None)
+    return Taxonomy.from_mapping(document | {"version": "2.0", "migrations": [{"to": "2.0", **step}]})
+
+
+def _answered(tmp_path: Path, version: str = "1.1.0") -> Layout:
+    layout = Layout(tmp_path)
+    answers = [
+        {"annotation_id": key, "annotator": key, "pass_": "blind1", "submitted_at": None, "x": 0} for key in "ab"
+    ]
+    _snapshot(layout.labelling / "parts", [answer | {"taxonomy_version": version} for answer in answers])
+    return layout
+
+
+def test_a_renamed_code_is_read_as_its_new_name_and_the_snapshot_stays_as_it_was(tmp_path: Path) -> None:
+    layout = _answered(tmp_path)
+    frozen = (layout.labelling / "parts" / "instances.parquet").read_bytes()
+    taxonomy = _moved({"rename": {"part.barrel": "part.muzzle_other"}}, without="part.barrel")
+    run_adjudication(layout, {"activity": ACTIVITY, **PARAMS}, taxonomy=taxonomy)
+    (truth,) = read_rows(layout.adjudication / "instances.parquet", INSTANCES)
+    assert truth["category"] == "part.muzzle_other"
+    assert (layout.labelling / "parts" / "instances.parquet").read_bytes() == frozen
+
+
+@pytest.mark.parametrize(
+    "step", [{"split": {"part.barrel": ["part.grip", "part.slide"]}}, {"deprecate": {"part.barrel": "unclear"}}]
+)
+def test_a_split_or_deprecated_code_is_listed_to_be_labelled_again(tmp_path: Path, step: dict[str, Any]) -> None:
+    layout = _answered(tmp_path)
+    run_adjudication(layout, {"activity": ACTIVITY, **PARAMS}, taxonomy=_moved(step, without="part.barrel"))
+    assert not read_rows(layout.adjudication / "instances.parquet", INSTANCES)
+    (row,) = read_rows(layout.adjudication / "disagreements.parquet", DISAGREEMENTS)
+    assert (row["kind"], row["instance_ids"]) == ("relabel", ["m-a", "m-b"])
+    (photograph,) = read_rows(layout.adjudication / "labelled.parquet", LABELLED)
+    assert photograph["status"] == "disagreed"
+
+
+def test_a_code_given_under_the_new_version_is_not_moved_again(tmp_path: Path) -> None:
+    taxonomy = _moved({"rename": {"part.barrel": "part.grip"}}, without="part.barrel")
+    with pytest.raises(Refused, match=r"part\.barrel"):
+        run_adjudication(_answered(tmp_path, "2.0"), {"activity": ACTIVITY, **PARAMS}, taxonomy=taxonomy)
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ({"rename": {"part.barrel": "part.nowhere"}}, "to part.nowhere"),
+        ({"rename": {"part.grip": "part.slide"}}, "still has it"),
+        ({"to": "3.0", "rename": {"part.barrel": "part.slide"}}, "version to come"),
+        ({"split": {"part.barrel": ["part.grip"]}}, "fewer than two"),
+        ({"move": {}}, "migration step with move"),
+    ],
+)
+def test_a_migration_that_leads_nowhere_is_refused(step: dict[str, Any], said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        _moved(step, without="part.barrel")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter
 
 from workbench.adapters import nearest
-from workbench.adapters.perceptual_hash import PerceptualHasher, PictureGauge
-from workbench.cli.curation import curation_app, frozen_splits
+from workbench.adapters.perceptual_hash import PerceptualHasher
+from workbench.cli.curation import eyes, frozen_splits
+from workbench.cli.curation_app import show
 from workbench.cli.wiring import Workspace
 from workbench.curation import duplicates
 from workbench.curation.duplicates import exact_pairs, near_pairs, superseded
+from workbench.curation.outcome import write_curation
 from workbench.curation.splits import Placed, assign_splits, draw_split, group_images
-from workbench.curation.stage import ACTIVITY, plan_curation, write_curation
+from workbench.curation.stage import ACTIVITY, plan_curation
 from workbench.domain.dataset import Split
 from workbench.domain.findings import Busy, Refused
 from workbench.domain.lineage import sha256_hex
@@ -205,15 +208,19 @@ def _workspace(root: Path, contributions: dict[str, list[tuple[str, int]]]) -> L
     return layout
 
 
-PARAMS = {"activity": ACTIVITY, "near_duplicate_bits": 31, "split_salt": "s", "splits": SHARES}
+PARAMS = {
+    "activity": ACTIVITY,
+    "near_duplicate_bits": 31,
+    "overlap_points": 40,
+    "split_salt": "s",
+    "splits": SHARES,
+    "holdout": {"partners": [], "countries": [], "split": "test"},
+}
 
 
 def _curate(layout: Layout, **changes: Any) -> list[dict[str, Any]]:
-    hasher = PerceptualHasher(cache=layout.state / "cache.json")
-    gauge = PictureGauge(cache=layout.state / "measures.json")
     frozen = changes.pop("frozen", {})
-    params = {**PARAMS, **changes}
-    curated = plan_curation(layout, params, fingerprint=hasher, within=nearest.codes_within, gauge=gauge, frozen=frozen)
+    curated = plan_curation(layout, {**PARAMS, **changes}, eyes=eyes(layout.state, workers=1), frozen=frozen)
     write_curation(layout, curated)
     return read_rows(layout.curation / "images.parquet", IMAGES)
 
@@ -240,7 +247,8 @@ def test_the_same_photographs_give_the_same_bytes(tmp_path: Path) -> None:
     first = {path.name: path.read_bytes() for path in layout.curation.iterdir()}
     _curate(layout)
     assert {path.name: path.read_bytes() for path in layout.curation.iterdir()} == first
-    assert set(first) == {"images.parquet", "duplicates.parquet", "quality.parquet", "curation.json"}
+    tables = {f"{name}.parquet" for name in ("images", "duplicates", "quality", "hints", "folds")}
+    assert set(first) == tables | {"curation.json", "metrics.json", "balance.csv", "splits.csv", "duplicates.csv"}
 
 
 @pytest.mark.parametrize(
@@ -251,6 +259,10 @@ def test_the_same_photographs_give_the_same_bytes(tmp_path: Path) -> None:
         {"splits": "most"},
         {"near_duplicate_bits": 256},
         {"near_duplicate_bits": "few"},
+        {"overlap_points": 3},
+        {"holdout": {"partners": "all"}},
+        {"holdout": {"partners": [], "split": "elsewhere"}},
+        {"holdout": {"seizures": []}},
         {"split_salt": 7},
     ],
 )
@@ -271,4 +283,31 @@ def test_splits_of_releases_are_read_and_damage_is_refused(tmp_path: Path) -> No
 
 def test_the_app_says_how_to_start_the_servers_when_they_are_not_running(tmp_path: Path) -> None:
     with pytest.raises(Busy, match="workbench up"):
-        curation_app(workspace=Workspace(layout=Layout(tmp_path)))
+        show(workspace=Workspace(layout=Layout(tmp_path)))
+
+
+def test_frames_of_one_film_are_one_group() -> None:
+    rows = [
+        {"image_id": name, "seizure_id": None, "item_id": None, "source_image_id": film}
+        for name, film in (("a", "f"), ("b", "f"), ("c", "g"), ("d", None))
+    ]
+    assert set(group_images(rows, []).values()) == {("a", "b"), ("c",), ("d",)}
+
+
+def test_pictures_alike_are_listed_for_a_photograph_and_for_a_file_from_anywhere(
+    tmp_path: Path, workbench: Any
+) -> None:
+    layout = _workspace(tmp_path, {"c1": [(letter * 64, seed) for seed, letter in enumerate("abcd")]})
+    (tmp_path / "dvc.yaml").write_text("{}", encoding="utf-8")
+    shutil.copyfile(Path(__file__).resolve().parents[3] / "params.yaml", tmp_path / "params.yaml")
+    _curate(layout)
+    answer = workbench("curation", "similar", "a" * 8, "--count", "2", "--workspace", tmp_path)
+    assert len(answer["rows"]) == 2
+    assert "a" * 12 not in {row["image"] for row in answer["rows"]}
+    elsewhere = tmp_path / "elsewhere.jpg"
+    _picture(2).resize((300, 220)).save(elsewhere, quality=80)
+    first = workbench("curation", "similar", elsewhere, "--workspace", tmp_path)["rows"][0]
+    assert (first["image"], first["likeness"] > 0.97) == ("c" * 12, True)
+    elsewhere.write_bytes(b"no picture")
+    refusal = workbench("curation", "similar", elsewhere, "--workspace", tmp_path, expect=1)
+    assert refusal["findings"][0]["code"].startswith("intake.")

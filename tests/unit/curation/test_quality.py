@@ -50,7 +50,7 @@ def test_an_object_cut_out_on_white_is_not_glaring(tmp_path: Path) -> None:
 
 
 def test_small_pictures_are_flagged_by_their_shorter_side(tmp_path: Path) -> None:
-    assert _flags(tmp_path, _detailed(640, 200)) == ["small"]
+    assert _flags(tmp_path, _detailed(640, 232)) == ["small"]
 
 
 def test_sharpness_is_the_variance_of_the_laplacian(tmp_path: Path) -> None:

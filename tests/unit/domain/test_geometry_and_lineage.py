@@ -52,6 +52,27 @@ def test_points_map_to_the_upright_copy_and_back(
     assert all(-1e-9 <= value <= side * scale + 1e-6 for value, side in zip(there, upright_wh, strict=True))
 
 
+@given(
+    st.sampled_from(range(1, 9)),
+    st.tuples(st.integers(1, 8000), st.integers(1, 8000)),
+    st.floats(0.01, 1.0),
+    st.lists(st.floats(0, 1), min_size=4, max_size=4),
+)
+def test_boxes_map_to_the_upright_copy_and_back(
+    orientation: int, size_wh: tuple[int, int], scale: float, fractions: list[float]
+) -> None:
+    width, height = size_wh
+    transform = UprightTransform(
+        orientation=orientation, original_width_px=width, original_height_px=height, scale=scale
+    )
+    (x0, x1), (y0, y1) = sorted(fractions[:2]), sorted(fractions[2:])
+    box = Box(x_min=x0 * width, y_min=y0 * height, x_max=x1 * width, y_max=y1 * height)
+    upright = transform.box_to_upright(box)
+    assert upright.area_px2 == pytest.approx(box.area_px2 * scale**2, rel=1e-6, abs=1e-3)
+    assert transform.box_to_original(upright).xyxy == pytest.approx(box.xyxy, abs=1e-6)
+    assert transform.box_to_upright(transform.box_to_original(upright)).xyxy == pytest.approx(upright.xyxy, abs=1e-6)
+
+
 def test_work_is_known_by_its_inputs_parameters_and_activity() -> None:
     key = work_key(activity="copy/1", parameters={"q": 95}, inputs=("a",))
     assert key == work_key(activity="copy/1", parameters={"q": 95}, inputs=("a",))

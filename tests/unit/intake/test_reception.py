@@ -10,7 +10,6 @@ import pytest
 
 from workbench.domain.findings import Refused
 from workbench.intake.archive import links_in, open_delivery
-from workbench.intake.seizure_table import read_seizure_table
 
 
 def _zip(path: Path, fill: Callable[[zipfile.ZipFile], None]) -> Path:
@@ -68,36 +67,6 @@ def test_what_is_no_delivery_is_refused(tmp_path: Path, make: Callable[[Path], N
     make(tmp_path / "d")
     with pytest.raises(Refused), open_delivery(tmp_path / "d"):
         pass
-
-
-def test_every_problem_of_a_seizure_table_is_said_at_once() -> None:
-    text = "path,seizure_id\na.jpg,s1\nb.jpg,s1\na.jpg,s2\nc.jpg,\n"
-    with pytest.raises(Refused) as caught:
-        read_seizure_table(text, name="t.csv", delivered={"a.jpg", "c.jpg"})
-    assert [finding.subject for finding in caught.value.findings] == [f"t.csv, line {line}" for line in (3, 4, 5)]
-
-
-@pytest.mark.parametrize("column", ["owner_name", "date_of_birth", "Suspect", "e-mail"])
-def test_columns_about_people_are_refused(column: str) -> None:
-    with pytest.raises(Refused) as caught:
-        read_seizure_table(f"path,seizure_id,{column}\na.jpg,s1,x\n", name="t.csv", delivered={"a.jpg"})
-    assert caught.value.findings[0].code == "intake.seizure-possessor"
-
-
-def test_a_sound_table_reads_whatever_the_case_of_its_header() -> None:
-    rows = read_seizure_table("\ufeffPath, Seizure_ID ,item_id\na.jpg,s1,\n", name="t", delivered={"a.jpg"})
-    assert (rows["a.jpg"].seizure_id, rows["a.jpg"].item_id) == ("s1", None)
-
-
-def test_a_table_may_write_names_as_another_system_does() -> None:
-    text = "path,seizure_id\nphotos\\e\u0301.jpg,s1\n./b.jpg,s2\n"
-    rows = read_seizure_table(text, name="t", delivered={"photos/\u00e9.jpg", "b.jpg"})
-    assert {path: row.seizure_id for path, row in rows.items()} == {"photos/\u00e9.jpg": "s1", "b.jpg": "s2"}
-
-
-def test_what_is_no_csv_is_refused_in_a_sentence() -> None:
-    with pytest.raises(Refused, match="is no CSV"):
-        read_seizure_table("path,seizure_id\n" + "a" * 200_000 + ",s\n", name="t", delivered={"a.jpg"})
 
 
 def _method_nobody_knows(raw: bytearray) -> None:

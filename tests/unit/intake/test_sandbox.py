@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import resource
 import signal
+import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from workbench.adapters.sandbox import Lost, Sandbox
 
@@ -105,5 +112,40 @@ def test_memory_and_written_bytes_are_limited(tmp_path: Path) -> None:
     with Sandbox(_takes, prepare=_ready, workers=1, timeout_s=20) as box:
         assert dict(box.map([1000, 1_800_000_000, 1000])) == {0: 1000, 1: Lost(why="died"), 2: 1000}
     with Sandbox(_opens, prepare=_ready, workers=1, timeout_s=5) as box:
-        assert dict(box.map([f"{tmp_path}/x"])) == {0: "OSError"}
+        assert dict(box.map([f"{tmp_path}/x"])) in ({0: "OSError"}, {0: "PermissionError"})
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 0, "the limits are the workers', not this process's"
+
+
+_CONFINE = "from workbench.adapters.confinement import confine; print(*confine())"
+
+
+def _tries(what: str) -> str:
+    """Do what a decoder that was taken over might do; return how it went."""
+    attempts = {
+        "start a program": lambda: subprocess.run(["/bin/true"], check=False),
+        "start a process": os.fork,
+        "reach the network": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
+        "end another process": lambda: os.kill(os.getppid(), 0),
+        "read a file": lambda: Path("/etc/passwd").read_bytes(),
+        "list a folder": lambda: list(Path("/tmp").iterdir()),
+        "load code": lambda: importlib.import_module("colorsys"),
+        "start a thread": lambda: threading.Thread(target=_ready).start(),
+    }
+    try:
+        attempts[what]()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+
+def test_a_worker_can_start_nothing_reach_nobody_and_read_no_file() -> None:
+    said = subprocess.run([sys.executable, "-c", _CONFINE], capture_output=True, text=True, check=True)
+    if said.stdout.split() != ["files", "programs"]:
+        pytest.skip(f"this kernel gives up only: {said.stdout or 'nothing'}")
+    refused = ["start a program", "start a process", "reach the network", "end another process", "read a file"]
+    refused.append("list a folder")
+    allowed = ["load code", "start a thread"]
+    with Sandbox(_tries, prepare=_ready, workers=1, timeout_s=5) as box:
+        answers = dict(box.map([*refused, *allowed]))
+    assert answers == dict(enumerate(["PermissionError"] * len(refused) + ["done"] * len(allowed)))
+    assert Path("/etc/passwd").read_bytes(), "the worker is confined, not this process"

@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, features
 
 from workbench.adapters import images
 from workbench.adapters.images import Copied, Rejected
+from workbench.domain.geometry import Box
+from workbench.domain.photograph import UprightTransform
 
 PARAMETERS = {"max_megapixels": 50, "max_side_px": 4096, "jpeg_quality": 95}
 
@@ -76,7 +80,7 @@ def test_a_working_copy_carries_pixels_and_nothing_else(
     [
         (lambda: b"not an image", ".jpg", "intake.decode-failed"),
         (lambda: b"", ".jpg", "intake.decode-failed"),
-        (lambda: _encode(_upright(), "JPEG")[:300], ".jpg", "intake.decode-failed"),
+        (lambda: _encode(_upright(), "JPEG")[:-20], ".jpg", "intake.truncated"),
         (lambda: _encode(_upright(), "GIF"), ".gif", "intake.format-refused"),
         (lambda: _encode(_upright(), "PNG"), ".jpg", "intake.extension-mismatch"),
         (lambda: _encode(Image.new("1", (9990, 9990)), "PNG"), ".png", "intake.too-large"),
@@ -123,3 +127,39 @@ def test_an_error_no_decoder_should_raise_is_a_verdict_all_the_same(monkeypatch:
     verdict = images.make_working_copy(_encode(_upright(), "PNG"), ".png", PARAMETERS)
     assert isinstance(verdict, Rejected)
     assert verdict.code == "intake.decode-failed"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(range(1, 9)),
+    st.tuples(st.integers(40, 160), st.integers(40, 160)),
+    st.floats(0.3, 1.0),
+    st.tuples(st.floats(0, 0.6), st.floats(0, 0.6)),
+)
+def test_what_the_transform_says_is_what_the_pixels_show(
+    orientation: int, size_wh: tuple[int, int], scale: float, corner: tuple[float, float]
+) -> None:
+    width, height = size_wh
+    stored = np.full((height, width, 3), 30, dtype=np.uint8)
+    left, top = (int(part * side) for part, side in zip(corner, size_wh, strict=True))
+    box = Box(x_min=left, y_min=top, x_max=left + width // 3, y_max=top + height // 4)
+    stored[top : int(box.y_max), left : int(box.x_max)] = 225
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    most = max(8, round(max(size_wh) * scale))
+    copied = images.make_working_copy(
+        _encode(Image.fromarray(stored), "PNG", exif=exif), ".png", {**PARAMETERS, "max_side_px": most}
+    )
+    assert isinstance(copied, Copied)
+    transform = UprightTransform(
+        orientation=copied.orientation,
+        original_width_px=copied.original_width_px,
+        original_height_px=copied.original_height_px,
+        scale=copied.scale,
+    )
+    shown = np.asarray(Image.open(io.BytesIO(copied.jpeg)).convert("L"), dtype=int) > 127
+    rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+    seen = Box(x_min=columns[0], y_min=rows[0], x_max=columns[-1] + 1, y_max=rows[-1] + 1)
+    # A pixel of the copy and the rounding of its size is what a seen edge may be off.
+    assert transform.box_to_upright(box).xyxy == pytest.approx(seen.xyxy, abs=1.6)
+    assert transform.box_to_original(seen).xyxy == pytest.approx(box.xyxy, abs=1.6 / copied.scale)

@@ -100,6 +100,21 @@ def test_a_box_turned_by_hand_becomes_the_polygon_of_its_corners() -> None:
     assert instance.rings == ((20, 20, 20, 80, -20, 80, -20, 20),)
 
 
+def test_an_ellipse_is_kept_as_points_on_it() -> None:
+    value = {"x": 50, "y": 50, "radiusX": 25, "radiusY": 20, "rotation": 0, "ellipselabels": ["ammo.headstamp"]}
+    region = {"id": "r", "from_name": "ellipse", "to_name": "image", "type": "ellipselabels", "value": value}
+    of = OF | {"config": read_label_config(CONFIGS / "headstamp", TAXONOMY)}
+    ((instance,), findings) = instances_from_results([region], size_wh=(200, 100), **of)
+    assert not findings
+    assert instance.shape is Shape.POLYGON
+    assert instance.box == Box(x_min=50, y_min=30, x_max=150, y_max=70)
+    xs, ys = instance.rings[0][0::2], instance.rings[0][1::2]
+    assert all(((x - 100) / 50) ** 2 + ((y - 50) / 20) ** 2 == pytest.approx(1) for x, y in zip(xs, ys, strict=True))
+    value["rotation"] = 90
+    ((turned,), _) = instances_from_results([region], size_wh=(200, 100), **of)
+    assert turned.box == Box(x_min=80, y_min=0, x_max=120, y_max=100)
+
+
 @pytest.mark.parametrize(
     ("results", "code"),
     [

@@ -6,10 +6,13 @@ import pytest
 import yaml
 from defusedxml.ElementTree import fromstring
 
+from workbench.adapters.label_studio import config_problem
 from workbench.domain.annotation import Shape
 from workbench.domain.findings import Refused
 from workbench.domain.taxonomy import Taxonomy
+from workbench.labelling.check import check_project, project_folders
 from workbench.labelling.label_config import compile_label_config, guidelines_html, read_label_config
+from workbench.labelling.page import CONFIDENCES
 
 CONFIGS = Path(__file__).resolve().parents[3] / "label_configs"
 DOCUMENT = {"title": "T", "shapes": {"box": ["part.*", "unknown"]}}
@@ -20,7 +23,7 @@ def taxonomy() -> Taxonomy:
     return Taxonomy.from_mapping(yaml.safe_load((CONFIGS / "taxonomy.yaml").read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("language", ["en", "fr", "es", "pt", "ar", "uk"])
 def test_every_label_of_the_page_stores_a_code_of_the_taxonomy(taxonomy: Taxonomy, language: str) -> None:
     config = read_label_config(CONFIGS / "parts", taxonomy, language=language)
     page = fromstring(config.xml)
@@ -30,6 +33,71 @@ def test_every_label_of_the_page_stores_a_code_of_the_taxonomy(taxonomy: Taxonom
     for choices in page.iter("Choices"):
         assert choices.attrib["perRegion"] == "true"
         assert "cannot_tell" in {choice.attrib["alias"] for choice in choices}
+
+
+def test_every_project_compiles_in_every_language_and_lets_people_say_unknown(taxonomy: Taxonomy) -> None:
+    projects = project_folders(CONFIGS)
+    assert [folder.name for folder in projects] == ["ammunition", "headstamp", "markings", "parts", "redaction"]
+    for folder in projects:
+        assert not list(check_project(folder, taxonomy, config_problem=config_problem))
+        assert "unknown" in read_label_config(folder, taxonomy).labels[Shape.BOX], folder.name
+
+
+def test_a_page_that_label_studio_would_refuse_is_found(taxonomy: Taxonomy) -> None:
+    findings = list(check_project(CONFIGS / "parts", taxonomy, config_problem=lambda _xml: config_problem("<View>")))
+    assert {finding.code for finding in findings} == {"labelling.config-invalid"}
+    assert len(findings) == len(taxonomy.languages)
+
+
+def test_every_name_is_there_in_every_language(taxonomy: Taxonomy) -> None:
+    codes = {language.code for language in taxonomy.languages}
+    for category in taxonomy.categories:
+        assert set(category.names) == codes, category.code
+        assert category.definition
+        assert category.is_not
+    for facet in taxonomy.facets:
+        for names in (facet.names, *facet.values.values(), *CONFIDENCES.values()):
+            assert set(names) == codes, facet.code
+    for language in codes:
+        names = [category.names[language] for category in taxonomy.categories]
+        assert len(set(names)) == len(names), language
+
+
+def test_a_page_written_from_the_right_turns_its_words_only(taxonomy: Taxonomy) -> None:
+    arabic = read_label_config(CONFIGS / "parts", taxonomy, language="ar").xml
+    assert ".wb-questions { direction: rtl" in arabic
+    assert "direction: rtl" not in read_label_config(CONFIGS / "parts", taxonomy, language="uk").xml
+
+
+def test_a_hint_says_what_a_label_is_not_and_is_mistaken_for(taxonomy: Taxonomy) -> None:
+    page = fromstring(read_label_config(CONFIGS / "parts", taxonomy, language="fr").xml)
+    hints = {label.attrib["alias"]: label.attrib["hint"] for label in page.find(".//RectangleLabels")}
+    assert "Pas: The receiver of a long gun" in hints["part.frame"]
+    assert "Souvent confondu avec: Boîte de culasse, Poignée." in hints["part.frame"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"languages": {"en": {"name": "English", "review": "reviewed"}}}, "a review has a person"),
+        ({"languages": {"en": {"name": "English", "direction": "up"}}}, "cannot be read"),
+        ({"categories": {"unknown": {"names": {"en": "U"}, "confused_with": ["x.y"]}}}, "codes it lacks"),
+        ({"categories": {"unknown": {"names": {"en": {"text": "U", "review": "reviewed"}}}}}, "cannot be read"),
+        ({"facets": {"f": {"names": {"en": "F"}, "values": {"a": {"en": "A"}}}}}, "no cannot_tell"),
+    ],
+)
+def test_a_taxonomy_that_claims_or_names_what_is_not_there_is_refused(change: dict[str, object], said: str) -> None:
+    document = {"version": "1", "categories": {"unknown": {"names": {"en": "U"}}}, "facets": {}}
+    with pytest.raises(Refused, match=said):
+        Taxonomy.from_mapping(document | change)
+
+
+def test_one_reviewed_name_says_who_reviewed_it() -> None:
+    name = {"text": "Inconnu", "review": "reviewed", "by": "a speaker", "on": "2026-01-02"}
+    document = {"version": "1", "categories": {"unknown": {"names": {"en": "U", "fr": name}}}, "facets": {}}
+    (category,) = Taxonomy.from_mapping(document).categories
+    assert category.name("fr") == "Inconnu"
+    assert category.reviewed == {"fr": "a speaker, 2026-01-02"}
 
 
 def test_labels_are_shown_in_the_language_asked_for(taxonomy: Taxonomy) -> None:

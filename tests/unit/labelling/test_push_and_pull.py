@@ -55,6 +55,27 @@ def test_pushing_twice_gives_each_photograph_one_task(fakes: ModuleType) -> None
     assert sorted(task.sha256[0] for task in server.tasks(project)) == ["a", "b"]
 
 
+def test_a_photograph_sent_back_gets_one_more_task_each_time_and_no_pre_annotation_in_it(fakes: ModuleType) -> None:
+    server = fakes.FakeLabeller()
+    project = server.ensure_project("T", label_config="", instructions="", overlap=2)
+    ready = {"a" * 64: {"model_version": "m", "result": []}}
+    for times, expected in ((0, 2), (1, 1), (1, 0), (3, 2)):
+        plan = plan_tasks(
+            [_row("a"), _row("b")],
+            server.tasks(project),
+            data=ROOT,
+            media_root=ROOT,
+            predictions=ready,
+            sent_back={"a" * 64: times} if times else {},
+        )
+        assert len(plan.new) == expected
+        assert [task for task in plan.new if times and "predictions" in task] == []
+        server.import_tasks(project, plan.new)
+    assert sorted(task.sha256[0] for task in server.tasks(project)) == ["a", "a", "a", "a", "b"]
+    never = plan_tasks([_row("a")], [], data=ROOT, media_root=ROOT, predictions=ready, sent_back={"a" * 64: 1})
+    assert ["predictions" in task for task in never.new] == [True, False]
+
+
 def test_a_task_points_below_the_media_root_and_says_no_more_than_needed() -> None:
     plan = plan_tasks([_row("a")], [], data=ROOT, media_root=ROOT)
     assert plan.new[0]["data"] == {

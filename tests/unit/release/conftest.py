@@ -14,20 +14,18 @@ import pytest
 import yaml
 
 from workbench.adapters.masks import encode_mask
-from workbench.adapters.plots import bars_svg, histogram_svg
+from workbench.cli.release_formats import real_draw
 from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
 from workbench.domain.geometry import Box
 from workbench.domain.lineage import sha256_hex
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
 from workbench.release.assemble import Assembled, assemble
-from workbench.release.card import Plots
-from workbench.tables import IMAGES, INSTANCES, LABELLED, instance_row, write_table
+from workbench.tables import IMAGES, INSTANCES, LABELLED, SEIZURES, instance_row, write_table
 
 ROOT = Path(__file__).resolve().parents[3]
 SIZE_WH = (320, 240)
-PARAMS = {"activity": "release/1", "title": "Drawn <sample> & test", "purpose": "tests"}
-PLOTS = Plots(bars=bars_svg, histogram=histogram_svg)
+PARAMS = {"activity": "release/2", "title": "Drawn <sample> & test", "purpose": "tests"}
 CASES: list[dict[str, Any]] = [
     {"split": "train"},
     {"split": "train", "category": "negative.plumbing_or_tube"},
@@ -139,6 +137,14 @@ def _make(root: Path) -> Layout:
         write_table(layout.data / folder / "instances.parquet", INSTANCES, rows)
     write_table(layout.adjudication / "labelled.parquet", LABELLED, labelled)
     (layout.adjudication / "agreement.json").write_text(json.dumps({"alpha": 0.91, "images": 5}))
+    contribution = layout.deliveries / "c1"
+    contribution.mkdir(parents=True)
+    (contribution / "contribution.json").write_text(json.dumps({"contribution_id": "c1", "terms": {}}))
+    seizures = [
+        {"seizure_id": f"seizure-{seed}", "contribution_id": "c1", "event_type": "seized", "country": "BR"}
+        for seed in range(4)
+    ]
+    write_table(contribution / "seizures.parquet", SEIZURES, seizures)
     layout.label_configs.mkdir()
     shutil.copy(ROOT / "label_configs" / "taxonomy.yaml", layout.label_configs)
     return layout
@@ -162,7 +168,7 @@ def run_assemble(taxonomy: Taxonomy) -> Callable[..., Assembled]:
     """Assemble a workspace's release, perhaps with other parameters."""
 
     def run(layout: Layout, **params: Any) -> Assembled:
-        return assemble(layout, PARAMS | params, taxonomy, plots=PLOTS)
+        return assemble(layout, PARAMS | params, taxonomy, draw=real_draw())
 
     return run
 
@@ -177,5 +183,5 @@ def layout(tmp_path: Path) -> Layout:
 def assembled(tmp_path_factory: pytest.TempPathFactory, taxonomy: Taxonomy) -> Layout:
     """The drawn workspace with its release assembled; tests only read it."""
     layout = _make(tmp_path_factory.mktemp("drawn") / "workspace")
-    assemble(layout, PARAMS, taxonomy, plots=PLOTS)
+    assemble(layout, PARAMS, taxonomy, draw=real_draw())
     return layout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +21,9 @@ from pycocotools.coco import COCO
 from workbench.domain.findings import Refused
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
-from workbench.release.formats.coco import stable_numbers
 from workbench.release.formats.yolo import yolo_line
-from workbench.tables import IMAGES, INSTANCES, read_rows, write_table
+from workbench.release.picture import stable_numbers
+from workbench.tables import IMAGES, INSTANCES, LABELLED, read_rows, write_table
 
 
 def load(folder: Path, split: str) -> COCO:
@@ -55,7 +56,7 @@ def test_pycocotools_loads_every_split_and_decodes_every_shape(assembled: Layout
         shapes = {a["attributes"]["shape"]: a for a in coco.loadAnns(coco.getAnnIds(imgIds=[next(iter(coco.imgs))]))}
         assert coco.annToMask(shapes["mask"]).sum() == shapes["mask"]["area"] == 60 * 80
         assert coco.annToMask(shapes["polygon"]).sum() == pytest.approx(shapes["polygon"]["area"], rel=0.05)
-        assert shapes["keypoint"]["attributes"]["keypoints"] == [{"name": "tip", "x_px": 180.0, "y_px": 130.0}]
+        assert shapes["keypoint"]["attributes"]["points"] == [{"name": "tip", "x_px": 180.0, "y_px": 130.0}]
         assert shapes["box"]["attributes"]["facets"] == {"material": "polymer"}
         for image in coco.imgs.values():
             assert (assembled.release / "images" / image["file_name"]).is_file()
@@ -69,7 +70,7 @@ def test_coordinates_are_the_same_in_coco_yolo_and_the_tables(assembled: Layout)
     codes = yaml.safe_load((folder / "data.yaml").read_text())["names"]
     for split in ("train", "val", "test"):
         for annotation in load(folder, split).anns.values():
-            row = instances.loc[annotation["attributes"]["instance_id"]]
+            row = instances.loc[annotation["attributes"]["object_id"]]
             if row["shape"] == "keypoint":
                 continue
             x, y, width, height = annotation["bbox"]
@@ -198,7 +199,8 @@ def test_a_group_or_seizure_in_two_splits_is_refused(
 
 def test_a_copy_of_an_image_outside_training_is_refused(layout: Layout, run_assemble: Callable[..., Any]) -> None:
     images = read_rows(layout.curation / "images.parquet", IMAGES)
-    other = next(row["image_id"] for row in images if row["split"] == "val")
+    released = {row["image_id"] for row in read_rows(layout.adjudication / "labelled.parquet", LABELLED)}
+    other = next(row["image_id"] for row in images if row["split"] == "val" and row["image_id"] in released)
     rewrite(layout.augmentation / "images.parquet", IMAGES, lambda row: row.update(parent_image_id=other))
     assert refusal(lambda: run_assemble(layout)) == {"release.split-leakage"}
 
@@ -219,6 +221,18 @@ def test_a_shape_outside_its_image_is_refused_and_one_that_sticks_out_by_roundin
     assert refusal(lambda: run_assemble(layout)) == {"release.outside-image"}
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -2.0, 321.5])
+def test_a_ring_with_a_point_nowhere_or_outside_is_refused(
+    layout: Layout, run_assemble: Callable[..., Any], value: float
+) -> None:
+    def harm(row: dict[str, Any]) -> None:
+        if row["rings"]:
+            row["rings"][0][2] = value
+
+    rewrite(layout.adjudication / "instances.parquet", INSTANCES, harm)
+    assert refusal(lambda: run_assemble(layout)) == {"release.outside-image"}
+
+
 def test_nothing_labelled_is_nothing_to_release(layout: Layout, run_assemble: Callable[..., Any]) -> None:
     for folder in ("05_synthesis", "06_augmentation", "04_curation"):
         write_table(layout.data / folder / "images.parquet", IMAGES, [])
@@ -230,6 +244,7 @@ def test_an_altered_working_copy_is_refused_and_the_former_release_stays(
 ) -> None:
     run_assemble(layout)
     before = contents(layout.release)
+    shutil.rmtree(layout.state)  # else the pictures in place, whose bytes are right, would not be read again
     for path in layout.intake.rglob("*.jpg"):
         path.write_bytes(path.read_bytes() + b"x")
     assert refusal(lambda: run_assemble(layout)) == {"release.image-altered"}

@@ -1,0 +1,82 @@
+"""What a release is decided from: the stages' tables, the parameters and the contributions' terms."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.domain.findings import refused
+from workbench.domain.taxonomy import Taxonomy
+from workbench.layout import Layout
+from workbench.release.contents import SETTLED, TRANSCRIPTIONS, Contents, select_contents
+from workbench.release.gate import Rules
+from workbench.release.terms import Intent, read_terms, require_day, why_not
+from workbench.tables import IMAGES, INSTANCES, LABELLED, read_rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What goes into a release, and the rules it is held to."""
+
+    contents: Contents
+    rules: Rules
+
+
+def read_basis(layout: Layout, params: Mapping[str, Any], taxonomy: Taxonomy) -> Basis:
+    """Return what the stages' tables give a release; what terms and labels do not permit is left out and counted.
+
+    Raises
+    ------
+    Refused
+        ``workspace.input-missing``, ``workspace.params-invalid``, ``release.terms-unreadable``,
+        ``release.as-of-missing``.
+
+    """
+    transcriptions = _one_of(params, "transcriptions", "masked", TRANSCRIPTIONS)
+    accepted = _accepted(params.get("accept_labels"))
+    intent, terms = Intent.from_params(params), read_terms(layout)
+    derived, instances = [], read_rows(layout.adjudication / "instances.parquet", INSTANCES)
+    for folder in (layout.synthesis, layout.augmentation):
+        if (folder / "images.parquet").is_file():  # a pipeline without renders has no such folder
+            derived += read_rows(folder / "images.parquet", IMAGES)
+            instances += read_rows(folder / "instances.parquet", INSTANCES)
+    photographs = read_rows(layout.curation / "images.parquet", IMAGES)
+    require_day(terms, intent, (row["contribution_id"] for row in photographs))
+    statuses = {row["image_id"]: row["status"] for row in read_rows(layout.adjudication / "labelled.parquet", LABELLED)}
+    contents = select_contents(
+        photographs,
+        derived,
+        instances,
+        statuses,
+        transcriptions=transcriptions,
+        accepted=accepted,
+        forbidden={name: reason for name, stated in terms.items() if (reason := why_not(stated, intent))},
+    )
+    rules = Rules(taxonomy=taxonomy, statuses=statuses, accepted=accepted, terms=terms, intent=intent)
+    return Basis(contents=contents, rules=rules)
+
+
+def _one_of(params: Mapping[str, Any], key: str, default: str, allowed: Collection[str]) -> str:
+    value = params.get(key, default)
+    if value not in allowed:
+        raise refused(
+            "workspace.params-invalid",
+            f"params.yaml release.{key}",
+            f"is {value!r}.",
+            f"Use one of {', '.join(allowed)}.",
+        )
+    return str(value)
+
+
+def _accepted(stated: object) -> frozenset[str]:
+    if stated is None:
+        return SETTLED
+    if not isinstance(stated, list) or not stated or not set(map(str, stated)) <= SETTLED:
+        raise refused(
+            "workspace.params-invalid",
+            "params.yaml release.accept_labels",
+            f"is {stated!r}.",
+            f"Give a list of {', '.join(sorted(SETTLED))}.",
+        )
+    return frozenset(map(str, stated))
