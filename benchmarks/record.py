@@ -25,6 +25,8 @@ BENCHMARKS = (
     "release",
     "release_repeat",
     "release_export",
+    "release_diff",
+    "reading",
     "repeat",
 )
 
@@ -81,7 +83,8 @@ def page(answers: list[dict[str, Any]]) -> str:
 
 Each line is one run. The floor is the least that any program must do for the same result, measured in turns with the
 work in the same run, with the same number of processes. Seconds are wall clock, the median of the turns. They depend
-on the machine; the ratio much less.
+on the machine; the ratio much less. The ratio is seconds over seconds: less is better, and below 1 the work was faster
+than the floor. "At least 0.8 of the floor's speed" is a ratio of at most 1.25.
 
 {table(answers)}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -247,6 +247,25 @@ class Within(Protocol):
         """Return rows of ``queries`` (m, bytes), rows of ``base`` (n, bytes) and their Hamming distances in bits.
 
         Every pair at most ``most_bits`` apart is returned once, in any order.
+        """
+        ...
+
+
+class Files(Protocol):
+    """The files of one release, wherever they lie: a folder, a bundle in one file, or DVC at a git revision."""
+
+    def names(self) -> list[str]:
+        """Return the paths of all files, sorted, with forward slashes."""
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """Return a file, open for reading.
+
+        Raises
+        ------
+        Refused
+            ``release.file-missing`` if it cannot be had.
+
         """
         ...
 

@@ -410,6 +410,33 @@ def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     return rows
 
 
+def table_of(data: bytes, schema: pa.Schema, subject: str) -> pa.Table:
+    """Return the table that Parquet bytes hold, in the schema's columns; nullable ones it does not have yet are null.
+
+    So releases of earlier versions are still read. Columns that the schema does not know stay behind the others.
+
+    Raises
+    ------
+    Refused
+        ``tables.schema`` if the bytes are no table of this kind.
+
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+        for field in schema:
+            if field.name not in table.schema.names and field.nullable:
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+        extra = [name for name in table.schema.names if name not in schema.names]
+        known = table.select(schema.names).cast(schema)
+    except (pa.ArrowException, KeyError, OSError) as error:
+        raise refused(
+            "tables.schema", subject, f"is no table of this kind ({error}).", "Fetch it again, or update the workbench."
+        ) from error
+    for name in extra:
+        known = known.append_column(table.schema.field(name), table[name])
+    return known
+
+
 def read_frame(path: Path, schema: pa.Schema) -> pd.DataFrame:
     """Return a table as a pandas frame, columns in the schema's order."""
     return pd.DataFrame(read_rows(path, schema), columns=list(schema.names))

@@ -11,15 +11,14 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from workbench.adapters.pixels import decode_rgb, encode_rgb_jpeg, read_rgb
 from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
-from workbench.domain.findings import refused
 from workbench.domain.geometry import Box, Ring
 from workbench.domain.lineage import canonical_json, seed_for, sha256_hex
 from workbench.ports import CopyJob, MadeCopy
@@ -68,11 +67,8 @@ class AugmentationRecipe:
         self, image_hwc: NDArray[np.uint8], instances: Sequence[Instance], image_id: str, k: int
     ) -> tuple[NDArray[np.uint8], tuple[Instance, ...]]:
         """Return copy ``k`` of a photograph, (h, w, 3) uint8 RGB as stored, and its instances."""
-        import cv2
-
-        made = self._make(image_hwc, instances, image_id, k)
-        decoded = cv2.imdecode(np.frombuffer(made.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
-        return np.asarray(decoded, np.uint8), made.instances
+        made = self.copy_of(image_hwc, instances, image_id, k)
+        return decode_rgb(made.jpeg, f"copy {k} of {image_id}"), made.instances
 
     def make_copy(self, job: CopyJob) -> MadeCopy:
         """Return the copy that a job asks for.
@@ -83,11 +79,12 @@ class AugmentationRecipe:
             ``augmentation.unreadable-image`` if its photograph cannot be read.
 
         """
-        return self._make(read_rgb(job.path), job.instances, job.image_id, job.number)
+        return self.copy_of(read_rgb(job.path), job.instances, job.image_id, job.number)
 
-    def _make(
+    def copy_of(
         self, image_hwc: NDArray[np.uint8], instances: Sequence[Instance], image_id: str, number: int
     ) -> MadeCopy:
+        """Return a copy of a photograph, encoded as it is stored."""
         import cv2
 
         cv2.setNumThreads(1)  # one process a core; threads inside would only compete
@@ -185,35 +182,6 @@ def engine() -> dict[str, str]:
     import cv2
 
     return {"albumentations": str(_tool().__version__), "opencv": str(cv2.__version__)}
-
-
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Return a picture, (h, w, 3) uint8 RGB.
-
-    Raises
-    ------
-    Refused
-        ``augmentation.unreadable-image``.
-
-    """
-    import cv2
-
-    data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
-    if image is None:
-        raise refused(
-            "augmentation.unreadable-image", path, "cannot be read as a picture.", "Restore it with `dvc checkout`."
-        )
-    return np.asarray(image, np.uint8)
-
-
-def encode_rgb_jpeg(image_hwc: NDArray[np.uint8], quality: int) -> bytes:
-    """Return the picture as JPEG bytes without metadata."""
-    import cv2
-
-    bgr = cv2.cvtColor(image_hwc, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return bytes(data)
 
 
 def _tool() -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -59,10 +60,14 @@ def repro(root: Path, stages: Sequence[str], *, alone: bool = False) -> None:
         What the failing stage itself found, or ``dvc.failed``.
 
     """
+    _repro(root, [*(["--single-item"] if alone else []), *stages])
+
+
+def _repro(root: Path, arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         failure = Path(folder) / "failure.json"
         process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro", *(["--single-item"] if alone else []), *stages],
+            [sys.executable, "-m", "dvc", "repro", *arguments],
             cwd=root,
             env=_environment() | {FAILURE_VARIABLE: str(failure)},
             stdout=subprocess.PIPE,
@@ -73,7 +78,7 @@ def repro(root: Path, stages: Sequence[str], *, alone: bool = False) -> None:
         if process.returncode:
             if failure.is_file():
                 raise _error_of(json.loads(failure.read_text(encoding="utf-8")))
-            raise _dvc_error(["repro", *stages], output + (errors or ""))
+            raise _dvc_error(["repro", *arguments], output + (errors or ""))
 
 
 def fetch(root: Path, rev: str, path: str, destination: Path) -> None:
@@ -88,14 +93,55 @@ def fetch(root: Path, rev: str, path: str, destination: Path) -> None:
     _run(root, ["get", "--rev", rev, str(root), path, "--out", str(destination)])
 
 
-def push(root: Path, remote: str | None = None) -> None:
-    """Send what the current versions need to a remote."""
-    _run(root, ["push", *(["--remote", remote] if remote else [])])
+def push(root: Path, remote: str | None = None) -> int:
+    """Send what the current version needs to a remote; return how many files were sent."""
+    found = re.search(r"(\d+) files? pushed", _run(root, ["push", *(["--remote", remote] if remote else [])]))
+    return int(found[1]) if found else 0
 
 
 def pull(root: Path, remote: str | None = None) -> None:
     """Fetch what the current versions need from a remote, hash it, and put it in place."""
     _run(root, ["pull", *(["--remote", remote] if remote else [])])
+
+
+def clone_inputs(root: Path, rev: str, clone: Path, *, stored: Sequence[str], remote: str | None) -> None:
+    """Clone a workspace at a revision, with what people and custody gave it and the stages taken as they are stored.
+
+    Nothing else comes along: what the other stages made must be made anew. Without a remote the workspace's own cache
+    serves as one.
+
+    Raises
+    ------
+    WorkbenchError
+        ``dvc.failed`` if data is not to be had, ``dvc.git-failed``.
+
+    """
+    _git(root, ["clone", "--quiet", "--no-checkout", str(root), str(clone)])
+    _git(clone, ["checkout", "--quiet", rev])
+    private = root / ".dvc" / "config.local"
+    if private.is_file():
+        (clone / ".dvc" / "config.local").write_bytes(private.read_bytes())
+    if remote is None:
+        cache = _run(root, ["cache", "dir"]).strip()
+        remote = "workspace-cache"
+        _run(clone, ["remote", "add", "--local", "--force", remote, cache])
+        _run(clone, ["remote", "modify", "--local", remote, "verify", "true"])
+    if stored:
+        _run(clone, ["freeze", *stored])
+    tracked = sorted(str(path.relative_to(clone)) for path in clone.glob("data/*.dvc"))
+    _run(clone, ["pull", "--quiet", "--remote", remote, *tracked, *stored])
+
+
+def remake(clone: Path, stage: str) -> None:
+    """Make a stage and all it needs anew, but for frozen stages, whatever is unchanged.
+
+    Raises
+    ------
+    WorkbenchError
+        What the failing stage itself found, or ``dvc.failed``.
+
+    """
+    _repro(clone, ["--force", stage])
 
 
 def forget(root: Path, md5s: Iterable[str]) -> None:
@@ -129,7 +175,7 @@ def tag_exists(root: Path, name: str) -> bool:
 
 
 def tags(root: Path) -> list[str]:
-    """Return the names of all tags."""
+    """Return git's tags, which is what releases are; none outside git."""
     return _git(root, ["tag", "--list"]).split() if (root / ".git").exists() else []
 
 

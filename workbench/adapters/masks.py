@@ -6,6 +6,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from workbench.domain.annotation import Instance
 from workbench.domain.geometry import Box, Ring
 
 
@@ -43,3 +44,19 @@ def mask_rings(mask_hw: NDArray[np.bool_], *, tolerance_px: float = 1.0) -> tupl
     whole = shapely.union_all(shapely.box(starts, rows, ends, rows + 1)).simplify(tolerance_px)
     pieces = sorted(shapely.get_parts(whole), key=lambda piece: -piece.area)
     return tuple(tuple(float(v) for xy in piece.exterior.coords[:-1] for v in xy) for piece in pieces)
+
+
+def instance_mask(instance: Instance, *, height_px: int, width_px: int) -> NDArray[np.bool_]:
+    """Return the pixels of an instance, (height, width): its mask, else its polygon, else its box filled."""
+    from pycocotools import mask as coco
+
+    if instance.mask_rle is not None:
+        return decode_mask(instance.mask_rle, height_px=height_px, width_px=width_px)
+    rings = [list(ring) for ring in instance.rings]
+    if not rings and instance.box is not None:
+        x_min, y_min, x_max, y_max = instance.box.xyxy
+        rings = [[x_min, y_min, x_max, y_min, x_max, y_max, x_min, y_max]]
+    if not rings:
+        return np.zeros((height_px, width_px), bool)
+    whole = coco.merge(coco.frPyObjects(rings, height_px, width_px))
+    return np.asarray(coco.decode(whole)).astype(bool)

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.adapters.masks import decode_mask, mask_rings
 from workbench.domain.annotation import Instance
+from workbench.domain.geometry import Ring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ def _drawn(picture: LabelledPicture, tile_px: int) -> Any:
     image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
     brush = ImageDraw.Draw(image)
     for instance in picture.instances:
-        for ring in instance.rings:
+        for ring in (*instance.rings, *_mask_outlines(instance, picture.image_hwc)):
             brush.polygon([value * scale for value in ring], outline="#ffd400", width=2)
         if instance.box is not None:
             brush.rectangle([value * scale for value in instance.box.xyxy], outline="#ff5ca8", width=2)
@@ -59,3 +61,10 @@ def _drawn(picture: LabelledPicture, tile_px: int) -> Any:
     tile = Image.new("RGB", (tile_px, tile_px), "#e8e8e8")
     tile.paste(image, ((tile_px - image.width) // 2, (tile_px - image.height) // 2))
     return tile
+
+
+def _mask_outlines(instance: Instance, image_hwc: NDArray[np.uint8]) -> tuple[Ring, ...]:
+    if instance.mask_rle is None:
+        return ()
+    height, width = image_hwc.shape[:2]
+    return mask_rings(decode_mask(instance.mask_rle, height_px=height, width_px=width))

@@ -20,6 +20,8 @@ from workbench.layout import Layout
 from workbench.ports import Compute, CopyJob, MadeCopy, MakeCopy, Track, silent
 from workbench.tables import IMAGES, INSTANCES, LABELLED, instance_row, read_rows, row_instance, write_table
 
+#: The recipe as params.yaml had it, so that whoever has the copies can make them, or more of them.
+RECIPE = "recipe.json"
 #: Statuses of a photograph whose labels may be learnt from; disagreed and held ones wait for a person.
 _SETTLED = frozenset({"agreed", "single", "imported", "adjudicated"})
 
@@ -187,13 +189,15 @@ def _image_row(planned: PlannedCopy, record: Mapping[str, Any], recipe: Recipe) 
 
 
 def _write_tables(layout: Layout, recipe: Recipe, records: Sequence[tuple[PlannedCopy, Mapping[str, Any]]]) -> None:
-    """Write both tables; remove pictures that no row names."""
+    """Write both tables and the recipe that explains them; remove pictures that no row names."""
     # A recipe that leaves a photograph untouched may give the same bytes twice: one picture is one row.
     rows = {record["image_id"]: _image_row(planned, record, recipe) for planned, record in records}
     objects = {row["instance_id"]: row for _, record in records for row in record["instances"]}
     folder = layout.augmentation
     write_table(folder / "instances.parquet", INSTANCES, [objects[key] for key in sorted(objects)])
     write_table(folder / "images.parquet", IMAGES, [rows[key] for key in sorted(rows)])
+    explained = json.dumps(dict(recipe.params), indent=1, sort_keys=True) + "\n"
+    (folder / RECIPE).write_text(explained, encoding="utf-8")
     named = {layout.data / row["path"] for row in rows.values()}
     for path in (folder / "images").glob("*/*"):
         if path not in named:

@@ -49,6 +49,12 @@ class Recipe:
             "jpeg_quality": self.jpeg_quality,
         }
 
+    @property
+    def params(self) -> dict[str, Any]:
+        """The recipe as the section of params.yaml says it, without the version of the code."""
+        numbers = {"copies": self.copies, "seed": self.seed, "size_px": self.size_px, "jpeg_quality": self.jpeg_quality}
+        return {**numbers, "recipe": [dict(step) for step in self.steps]}
+
 
 def parse_recipe(params: Mapping[str, Any], step_problem: StepProblem) -> Recipe:
     """Return the recipe that the section ``augmentation`` of params.yaml describes.

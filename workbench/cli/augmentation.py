@@ -103,7 +103,7 @@ def sheet(
     workspace: Workspace,
 ) -> Report:
     """Write a contact sheet: photographs and their augmented copies side by side, labels drawn."""
-    from workbench.adapters.albumentations import read_rgb
+    from workbench.adapters.pixels import read_rgb
     from workbench.adapters.plots import LabelledPicture, write_pairs
     from workbench.tables import IMAGES, INSTANCES, read_rows, row_instance
 
@@ -125,4 +125,7 @@ def sheet(
         return LabelledPicture(image_hwc=read_rgb(layout.data / row["path"]), instances=labels[row["image_id"]])
 
     write_pairs([(picture(parents[row["parent_image_id"]]), picture(row)) for row in copies], out)
-    return Report(summary=f"Wrote {len(copies)} pairs to {out}.", data={"path": str(out), "pairs": len(copies)})
+    return Report(
+        summary=f"Wrote {len(copies)} pairs to {out}: left the photograph, right its copy.",
+        data={"path": str(out), "pairs": len(copies)},
+    )

@@ -34,6 +34,7 @@ PACKAGES = (
     "augmentation",
     "release",
     "adapters",
+    "reading",
     "cli",
 )
 

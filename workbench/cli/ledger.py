@@ -28,7 +28,7 @@ from workbench.custody.object_store import SealedStore
 from workbench.custody.receipt import RECEIPT, kept_notes
 from workbench.custody.rotation import key_at
 from workbench.custody.standing import withdrawn_contributions
-from workbench.custody.withdrawal import unfinished
+from workbench.custody.withdrawal import unfinished_findings
 from workbench.domain.findings import Finding, Severity, WorkbenchError, bad_usage, refused
 
 #: Fewer digits are an entry's number, not the beginning of a SHA-256.
@@ -106,22 +106,12 @@ def ledger_verify(
             findings += fixity.check_objects(store, shown)
             findings += fixity.check_names(custody, ledger.of_kind("names"), expected)
             findings += _check_receipts(custody, ledger)
-            findings += map(_half_withdrawn, unfinished(custody, sorted(withdrawn)))
+            findings += unfinished_findings(custody, sorted(withdrawn))
     what = f"{checked.entries} entries" + (f", {originals} originals" if objects else "")
     wrong = any(finding.severity is Severity.ERROR for finding in findings)
     summary = f"Something is wrong: {what} checked." if wrong else f"The ledger is sound: {what} checked."
     data = {"entries": checked.entries, "checkpoints": checked.checkpoints, "objects": originals}
     return Report(summary=summary, data=data, findings=findings)
-
-
-def _half_withdrawn(contribution_id: str) -> Finding:
-    return Finding(
-        code="custody.withdrawal-pending",
-        subject=contribution_id,
-        message="is withdrawn, but its key or sealed originals are still here.",
-        remedy=f"Complete it: workbench withdraw {contribution_id} --reason REASON --yes",
-        severity=Severity.WARNING,
-    )
 
 
 def _check_receipts(custody: Path, ledger: Ledger) -> Iterator[Finding]:

@@ -1,10 +1,8 @@
-"""Commands of releases: assemble, build, verify, compare, hand over, show."""
+"""Commands of releases: assemble, build, show; and what those that verify, compare and hand over share."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,12 +14,13 @@ from workbench.cli import release_formats, release_gate, release_ledger, revocat
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
-from workbench.domain.findings import Finding, Refused, Severity, bad_usage, refused
+from workbench.domain.findings import Finding, Refused, Severity, refused
+from workbench.ports import Files
 
 release = typer.Typer(help="Build, verify, compare and hand over dataset versions.", no_args_is_help=True)
 
 #: Findings that `verify` prints; the rest are counted.
-_TOLD = 20
+TOLD = 20
 NameOption = Annotated[str | None, typer.Argument(help="A release's name. [default: the newest]")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")]
 
@@ -82,7 +81,7 @@ def build(
         )
     with workspace.exclusive("release"):
         dvc.repro(layout.root, ["release"])
-        _require_clean(check_files(layout.release, known=known_digests(layout.release, layout.state / "release")))
+        require_clean(check_files(layout.release, known=known_digests(layout.release, layout.state / "release")))
         release_gate.require_day_holds(workspace)
         digest = manifest_digest(layout.release)
         _require_new(workspace, name, digest)
@@ -99,16 +98,16 @@ def build(
     )
 
 
-def _require_clean(findings: Iterator[Finding]) -> None:
+def require_clean(findings: Iterator[Finding]) -> None:
     """Refuse to sign what is not what was assembled."""
-    found = [finding for finding, _ in zip(findings, range(_TOLD), strict=False)]
+    found = [finding for finding, _ in zip(findings, range(TOLD), strict=False)]
     if found:
         raise Refused(*found)
 
 
 def _require_new(workspace: Workspace, name: str, digest: str) -> None:
     """Refuse data that the newest release holds already, and a name that stands for other data."""
-    records = _records(workspace)
+    records = records_of(workspace)
     for record in records:
         if record.name == name and record.manifest_sha256 != digest:
             raise refused(
@@ -126,6 +125,7 @@ def _require_new(workspace: Workspace, name: str, digest: str) -> None:
 
 def _write_record(workspace: Workspace, name: str, digest: str) -> None:
     """Enter the release in the ledger and write its signed record; after a broken run, the same entry again."""
+    from workbench.adapters.environment import environment
     from workbench.custody.ledger import Ledger
     from workbench.domain.lineage import sha256_hex
     from workbench.release.record import RECORD, envelope_bytes, statement, write_whole
@@ -143,6 +143,7 @@ def _write_record(workspace: Workspace, name: str, digest: str) -> None:
         code_version=__version__,
         counts={key: facts[key] for key in ("images", "instances", "groups", "images_by_split_and_origin")},
         ledger=release_ledger.enter_release(ledger, name, digest),
+        environment=environment(),
     )
     target = layout.records / name
     write_whole(target / "splits.csv", (layout.release / "splits.csv").read_bytes())
@@ -150,256 +151,49 @@ def _write_record(workspace: Workspace, name: str, digest: str) -> None:
     write_whole(target / RECORD, envelope_bytes(document, ledger.sign))
 
 
-@command(release, "verify")
-def verify(
-    subject: Annotated[
-        str | None, typer.Argument(metavar="[NAME|PATH]", help="A release's name, or a folder. [default: the newest]")
-    ] = None,
-    *,
-    workspace: Workspace | None,
-    key: Annotated[Path | None, typer.Option("--key", help="The public key you trust, as PEM.")] = None,
-    revocations_file: revocations.RevocationsOption = None,
-) -> Report:
-    """Prove that a release is what was signed: every byte, the signature, the ledger's entry; and not superseded."""
-    from workbench.custody.keys import verify_signature
-    from workbench.release.verify import check_record, check_release
-
-    if subject is not None and Path(subject).is_dir():
-        return _verify_folder(Path(subject), key, revocations_file, workspace)
-    space = _need(workspace)
-    record = _record(space, subject)
-    public_pem = _key_text(key) or release_ledger.public_key(space.layout.custody, record)
-    if public_pem is None:  # a clone of the workspace has the records, not the custody folder
-        public_pem = (space.layout.records / record.name / "public_key.pem").read_text(encoding="utf-8")
-    superseded = revocations.release_findings(space, record, public_pem)
-    if superseded:  # its data was purged: only the record can still be proved
-        proved = check_record(
-            record, public_pem, verify_signature=verify_signature, ledger_problem=release_ledger.ledger_problem
-        )
-        found = [*superseded, *proved, *_ledger_findings(space, record)]
-        return _verdict(f"Release {record.name}", found, [], record.manifest_sha256)
-    with _data_of(space, record) as (folder, notes):
-        checks = check_release(
-            folder,
-            record,
-            public_pem,
-            verify_signature=verify_signature,
-            ledger_problem=release_ledger.ledger_problem,
-        )
-        findings = [*checks, *_ledger_findings(space, record)]
-    return _verdict(f"Release {record.name}", findings, notes, record.manifest_sha256)
-
-
-def _verify_folder(folder: Path, key: Path | None, listed: Path | None, workspace: Workspace | None) -> Report:
-    """Verify a bundle, or as far as it goes a bare release folder; a workspace only adds what it knows superseded."""
-    from workbench.custody.keys import verify_signature
-    from workbench.release.bundle import DATA, KEY, is_bundle
-    from workbench.release.manifest import check_files, manifest_digest
-    from workbench.release.record import RECORD, read_record
-    from workbench.release.verify import check_release
-
-    if not is_bundle(folder) and not (folder / RECORD).exists():
-        findings = list(check_files(folder))
-        note = _note(
-            "release.unsigned", str(folder), "has no signed record beside it.", "Verify an exported bundle instead."
-        )
-        return _verdict(str(folder), findings, [note], manifest_digest(folder))
-    record = read_record(folder / RECORD)
-    notes = []
-    if key is None:
-        notes.append(
-            _note(
-                "release.unsigned",
-                KEY,
-                "came with the bundle, so it proves nothing about who signed.",
-                "Give the key you have from elsewhere with --key, or compare the fingerprint as HOWTO-VERIFY.txt says.",
-            )
-        )
-    public_pem = _key_text(key or folder / KEY)
-    findings = list(
-        check_release(
-            folder / DATA,
-            record,
-            public_pem or "",
-            verify_signature=verify_signature,
-            ledger_problem=release_ledger.ledger_problem,
-        )
-    )
-    findings += revocations.bundle_findings(folder, record, public_pem or "", listed, workspace)
-    return _verdict(f"Release {record.name} in {folder}", findings, notes, record.manifest_sha256)
-
-
-def _verdict(what: str, findings: list[Finding], notes: list[Finding], digest: str) -> Report:
-    if not findings:
-        return Report(
-            summary=f"{what} is sound: every byte is what was recorded.",
-            data={"sound": True, "superseded": False, "manifest_sha256": digest},
-            findings=notes,
-        )
-    superseded = [finding for finding in findings if finding.code == "release.superseded"]
-    if len(superseded) == len(findings):
-        return Report(
-            summary=f"{what} is what was signed, but it is superseded: use it no longer.",
-            data={"sound": True, "superseded": True, "manifest_sha256": digest},
-            findings=[*findings[:_TOLD], *notes],
-        )
-    return Report(
-        summary=f"{what} is NOT sound: {len(findings)} findings.",
-        data={
-            "sound": False,
-            "superseded": bool(superseded),
-            "problems": len(findings),
-            "manifest_sha256": digest,
-        },
-        findings=[*findings[:_TOLD], *notes],
-    )
-
-
-def _note(code: str, subject: str, message: str, remedy: str) -> Finding:
+def note(code: str, subject: str, message: str, remedy: str) -> Finding:
+    """Return a finding that is a warning."""
     return Finding(code=code, subject=subject, message=message, remedy=remedy, severity=Severity.WARNING)
 
 
-def _ledger_findings(workspace: Workspace, record: Any) -> list[Finding]:
-    """Return what the workspace's own ledger says against a record; nothing where the ledger is elsewhere."""
-    from workbench.custody.ledger import Ledger
-
-    if release_ledger.public_key(workspace.layout.custody) is None:
-        return []
-    entry = release_ledger.find_entry(Ledger.open(workspace.layout.custody), record.name)
-    part = record.predicate.get("ledger", {})
-    if entry is not None and release_ledger.encoded(entry) == part.get("entry"):
-        return []
-    message = "has no entry in this workspace's ledger, or another one."
-    return [
-        Finding(
-            code="release.not-in-ledger", subject=record.name, message=message, remedy="Run `workbench ledger verify`."
-        )
-    ]
-
-
-@contextmanager
-def _data_of(workspace: Workspace, record: Any) -> Iterator[tuple[Path, list[Finding]]]:
-    """Yield the folder that holds a release's data: the working folder if it is that release, else as DVC has it."""
+def data_of(workspace: Workspace, record: Any) -> tuple[Files, list[Finding]]:
+    """Return the files of a release: the working folder's if it is that release, else as DVC has them."""
+    from workbench.adapters.dvc_files import DvcFiles
     from workbench.release.manifest import check_files, manifest_digest
+    from workbench.release.places import FolderFiles
     from workbench.release.revocation import require_current
 
     layout = workspace.layout
     require_current(revocations.known(workspace), record)
-    newest = _records(workspace)[-1].name == record.name
+    newest = records_of(workspace)[-1].name == record.name
     there = layout.release.is_dir()
     if there:
         try:
             right = manifest_digest(layout.release) == record.manifest_sha256
             # A folder that breaks its own manifest was tampered with; one that keeps it is another state of the data.
-            tampered = newest and next(check_files(layout.release), None) is not None
+            tampered = newest and not right and next(check_files(layout.release), None) is not None
         except Refused:
             right, tampered = False, newest
         if right or tampered:
-            yield layout.release, []
-            return
-    with tempfile.TemporaryDirectory(dir=_scratch(layout.state)) as scratch:
-        dvc.fetch(layout.root, record.name, "data/07_release", Path(scratch) / "data")
-        note = _note(
-            "release.other-data",
-            "data/07_release",
-            f"holds another state of the data than release {record.name}, which was read from DVC.",
-            f"To work on that release: `git checkout {record.name} && dvc checkout`.",
-        )
-        yield Path(scratch) / "data", [note] if there else []
-
-
-def _scratch(state: Path) -> Path:
-    state.mkdir(parents=True, exist_ok=True)
-    return state
-
-
-@command(release, "diff")
-def diff(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="A release's name, or a folder.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="Another name or folder.")],
-    *,
-    workspace: Workspace | None,
-) -> Report:
-    """Compare two releases: images added, removed or moved between splits; objects added, removed, changed."""
-    from dataclasses import asdict
-
-    from workbench.release.diff import diff_releases
-
-    found = diff_releases(_rows_of(workspace, old), _rows_of(workspace, new))
-    counts = found.counts()
-    moved = counts["images_moved"]
-    return Report(
-        summary=f"From {old} to {new}: {counts['images_added']} images added, {counts['images_removed']} removed, "
-        f"{counts['images_kept']} in both, {moved} of those moved to another split.",
-        data={"counts": counts, **asdict(found)},
-        rows=[{"change": name.replace("_", " "), "count": value} for name, value in counts.items()],
-        findings=[
-            _note(
-                "release.split-leakage",
-                f"image {image_id}",
-                f"moved from {was} to {now}.",
-                "Do not compare results across these releases.",
-            )
-            for image_id, was, now in found.images_moved[:_TOLD]
-        ],
+            return FolderFiles(layout.release), []
+    remark = note(
+        "release.other-data",
+        "data/07_release",
+        f"holds another state of the data than release {record.name}, which was read from DVC.",
+        f"To work on that release: `git checkout {record.name} && dvc checkout`.",
     )
-
-
-def _rows_of(workspace: Workspace | None, subject: str) -> Any:
-    from workbench.release.diff import read_release_rows
-
-    if Path(subject).is_dir():
-        return read_release_rows(Path(subject))
-    space = _need(workspace)
-    with _data_of(space, _record(space, subject)) as (folder, _):
-        return read_release_rows(folder)
-
-
-@command(release, "export")
-def export(
-    name: Annotated[str, typer.Argument(help="The release to hand over.")],
-    destination: Annotated[Path, typer.Argument(metavar="DEST", help="The folder to make.")],
-    *,
-    workspace: Workspace,
-    label_format: Annotated[
-        str | None, typer.Option("--format", help="Instead of a bundle: only what one format's readers need.")
-    ] = None,
-    dry_run: DryRunOption = False,
-) -> Report:
-    """Write a bundle that verifies without this workspace, and enter the hand-over in the ledger."""
-    from workbench.custody.ledger import Ledger
-    from workbench.release.bundle import HOWTO, write_bundle
-    from workbench.release.manifest import check_files
-    from workbench.release.record import RECORD
-
-    record = _record(workspace, name)
-    if destination.exists():
-        raise bad_usage("usage.bad-argument", destination, "is there already.", "Name a new folder.")
-    if label_format is not None:
-        with _data_of(workspace, record) as (folder, _):
-            return release_formats.export_format(workspace, record, folder, destination, label_format, dry_run=dry_run)
-    if dry_run:
-        return Report(summary=f"Would write release {name} to {destination}.", data={"dry_run": True})
-    record_path = workspace.layout.records / record.name / RECORD
-    ledger = Ledger.open(workspace.layout.custody)
-    with _data_of(workspace, record) as (folder, _):
-        _require_clean(check_files(folder))
-        release_ledger.enter_export(ledger, record.name, record.manifest_sha256)
-        key = release_ledger.public_key(workspace.layout.custody, record) or ledger.public_key_pem()
-        write_bundle(destination, folder, record_path, record, key, revocations=revocations.list_path(workspace))
-    return Report(
-        summary=f"Release {name} is in {destination}; {HOWTO} says how anyone can verify it.",
-        data={"release": name, "path": str(destination)},
-        next_command=f"workbench release verify {destination}",
-    )
+    return DvcFiles(str(layout.root), record.name, "data/07_release"), [remark] if there else []
 
 
 @command(release, "card")
 def card(name: NameOption = None, *, workspace: Workspace) -> Report:
     """Print where a release's card is, and what it says in short."""
-    record = _record(workspace, name)
-    with _data_of(workspace, record) as (folder, _):
-        facts = _facts(folder)
+    import json
+
+    from workbench.release.places import read
+
+    record = record_of(workspace, name)
+    facts = json.loads(read(data_of(workspace, record)[0], "summary.json"))
     path = workspace.layout.release / "card.html"
     return Report(
         summary=f"{facts['title']}, release {record.name}: {facts['images']} images, "
@@ -421,14 +215,14 @@ def list_releases(*, workspace: Workspace) -> Report:
             "manifest_sha256": record.manifest_sha256[:16],
             "state": states.get(record.manifest_sha256, "current"),
         }
-        for record in _records(workspace)
+        for record in records_of(workspace)
     ]
     return Report(
         summary=f"{len(rows)} releases.", data={"releases": [row["name"] for row in rows]}, rows=rows, next_command=None
     )
 
 
-def _records(workspace: Workspace) -> list[Any]:
+def records_of(workspace: Workspace) -> list[Any]:
     """Return the records of a workspace in the order the ledger knows them."""
     from workbench.release.record import RECORD, read_record
 
@@ -436,7 +230,7 @@ def _records(workspace: Workspace) -> list[Any]:
     return sorted(records, key=lambda record: int(record.predicate["ledger"]["proof"]["index"]))
 
 
-def _record(workspace: Workspace, name: str | None) -> Any:
+def record_of(workspace: Workspace, name: str | None) -> Any:
     """Return the record of a release, or of the newest.
 
     Raises
@@ -445,7 +239,7 @@ def _record(workspace: Workspace, name: str | None) -> Any:
         ``release.unknown-name``.
 
     """
-    records = _records(workspace)
+    records = records_of(workspace)
     for record in reversed(records):
         if name in (None, record.name):
             return record
@@ -457,17 +251,9 @@ def _record(workspace: Workspace, name: str | None) -> Any:
     )
 
 
-def _need(workspace: Workspace | None) -> Workspace:
+def need(workspace: Workspace | None) -> Workspace:
+    """Return the workspace, or refuse where there is none."""
     return workspace or Workspace.find(None)
-
-
-def _key_text(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise bad_usage("usage.bad-argument", path, "cannot be read as a public key.", "Name a PEM file.") from error
 
 
 def _facts(folder: Path) -> dict[str, Any]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 import getpass
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.custody.keys import read_checkpoint
-from workbench.custody.ledger import Entry, Event, InclusionProof, Ledger
+from workbench.custody.ledger import Entry, Event, Ledger
 from workbench.custody.rotation import key_at
 from workbench.domain.findings import refused
-from workbench.release.manifest import NAME as MANIFEST
+from workbench.reading.proof import ledger_problem
 from workbench.release.record import Record
+
+__all__ = ["encoded", "enter_export", "enter_release", "find_entry", "ledger_problem", "public_key"]
 
 
 def enter_release(ledger: Ledger, name: str, manifest_sha256: str) -> dict[str, Any]:
@@ -70,24 +70,6 @@ def find_entry(ledger: Ledger, name: str) -> Entry | None:
 
 def _once(name: str) -> str:
     return f"release:{name}"
-
-
-def ledger_problem(statement: Mapping[str, Any], public_pem: str) -> str | None:
-    """Say what is wrong with a statement's ledger part, or nothing: entry, proof and signed checkpoint must agree."""
-    part = statement["predicate"]["ledger"]
-    body = base64.b64decode(part["entry"], validate=True)
-    entry = json.loads(body)
-    (subject,) = (item for item in statement["subject"] if item["name"] == MANIFEST)
-    if (entry["kind"], entry["reason"]) != ("release", statement["predicate"]["name"]):
-        return "is about another release"
-    if entry["object_sha256"] != subject["digest"]["sha256"]:
-        return "is about another manifest"
-    checkpoint = read_checkpoint(part["checkpoint"], public_pem)
-    if checkpoint is None:
-        return "rests on a checkpoint that this key did not sign"
-    proof = InclusionProof.from_json(part["proof"])
-    sound = proof.size == checkpoint.size and proof.leads_to(checkpoint.root, body)
-    return None if sound else "does not lead to the signed root"
 
 
 def public_key(custody: Path, record: Record | None = None) -> str | None:

@@ -15,9 +15,12 @@ from workbench.adapters import dvc, dvc_purge
 from workbench.cli.wiring import Workspace
 from workbench.custody.keys import verify_signature
 from workbench.custody.ledger import Ledger
+from workbench.custody.rotation import ROTATION, followed
 from workbench.custody.withdrawal import Plan
 from workbench.domain.findings import Finding, Refused
+from workbench.ports import Files
 from workbench.release import revocation
+from workbench.release.places import read
 from workbench.release.record import RECORD, Record, read_record
 
 RevocationsOption = Annotated[
@@ -65,8 +68,8 @@ def list_path(workspace: Workspace) -> Path:
     return workspace.layout.records / revocation.NAME
 
 
-def known(workspace: Workspace, public_pem: str | None = None) -> tuple[revocation.Revocation, ...]:
-    """Return a workspace's list of superseded releases.
+def known(workspace: Workspace) -> tuple[revocation.Revocation, ...]:
+    """Return a workspace's list of superseded releases, signed with a key that is, or was, the ledger's.
 
     Raises
     ------
@@ -77,17 +80,36 @@ def known(workspace: Workspace, public_pem: str | None = None) -> tuple[revocati
     path = list_path(workspace)
     if not path.is_file():
         return ()
-    key = public_pem or _public_key(workspace)
-    return revocation.read_revocations(path, key, verify_signature=verify_signature)
+    return parsed(path.read_bytes(), path, _public_keys(workspace))
 
 
-def _public_key(workspace: Workspace) -> str:
-    """Return the key of the ledger, or in a clone without custody the one beside the newest record."""
+def parsed(raw: bytes, source: object, public_pems: Sequence[str]) -> tuple[revocation.Revocation, ...]:
+    """Return the revocations of a list that one of these keys signed, or one that took the place of one of them.
+
+    Raises
+    ------
+    Refused
+        ``release.revocations-invalid``.
+
+    """
+    rotations = revocation.stated_rotations(raw)
+    keys = [key for public_pem in public_pems for key in followed(public_pem, rotations)]
+    return revocation.parse_revocations(raw, source, keys, verify_signature=verify_signature)
+
+
+def _public_keys(workspace: Workspace) -> list[str]:
+    """Return the keys that the ledger had, or in a clone without custody those beside the records."""
     layout = workspace.layout
     if (layout.custody / "ledger.db").is_file():
-        return Ledger.open(layout.custody).public_key_pem()
-    keys = sorted(layout.records.glob("*/public_key.pem"))
-    return keys[-1].read_text(encoding="utf-8") if keys else ""
+        return [period.public_pem for period in Ledger.open(layout.custody).signing_keys()]
+    return sorted({path.read_text(encoding="utf-8") for path in layout.records.glob("*/public_key.pem")})
+
+
+def _write(workspace: Workspace, listed: Sequence[revocation.Revocation]) -> None:
+    """Write the list, signed with the present key."""
+    ledger = Ledger.open(workspace.layout.custody)
+    rotations = [entry.said()["facts"] for entry in ledger.of_kind(ROTATION)]
+    revocation.write_revocations(list_path(workspace), listed, ledger.sign, rotations=rotations)
 
 
 def supersede(workspace: Workspace, plan: Plan) -> list[Path]:
@@ -102,18 +124,17 @@ def supersede(workspace: Workspace, plan: Plan) -> list[Path]:
             reason=plan.reason,
             at=plan.started_at,
         )
-        if now != was or not path.is_file():
-            revocation.write_revocations(path, now, Ledger.open(workspace.layout.custody).sign)
+        _write(workspace, now)
     return [path] if path.is_file() else []
 
 
 def name_successor(workspace: Workspace, release: str) -> list[Path]:
     """Name a new release as the one to use instead of superseded ones that had none; return the list's file if any."""
     was = known(workspace)
-    now = revocation.with_successor(was, release)
-    if now != was:
-        revocation.write_revocations(list_path(workspace), now, Ledger.open(workspace.layout.custody).sign)
-    return [list_path(workspace)] if was else []
+    if not was:
+        return []
+    _write(workspace, revocation.with_successor(was, release))
+    return [list_path(workspace)]
 
 
 def handed_out(ledger: Ledger, releases: Sequence[str]) -> list[str]:
@@ -126,32 +147,40 @@ def handed_out(ledger: Ledger, releases: Sequence[str]) -> list[str]:
     ]
 
 
-def release_findings(workspace: Workspace, record: Record, public_pem: str) -> list[Finding]:
+def release_findings(workspace: Workspace, record: Record) -> list[Finding]:
     """Return why a release of a workspace is superseded; nothing if it is not."""
     try:
-        return revocation.revocation_findings(known(workspace, public_pem), record)
+        return revocation.revocation_findings(known(workspace), record)
     except Refused as error:
         return list(error.findings)
 
 
 def bundle_findings(
-    folder: Path, record: Record, public_pem: str, named: Path | None, workspace: Workspace | None
+    whole: Files, record: Record, public_pem: str, named: Path | None, workspace: Workspace | None
 ) -> list[Finding]:
     """Return why a bundle is superseded: by the list in it, the one named, or the workspace's own.
 
     A list that another key signed counts as wrong, save the workspace's own: it may be another body's workspace.
+
+    Raises
+    ------
+    OSError
+        If the list named is not there.
+
     """
     findings: dict[str, Finding] = {}
     own = list_path(workspace) if workspace is not None else None
-    for path in (folder / revocation.NAME, named, own):
-        if path is None:
-            continue
+    lists: list[tuple[object, bytes]] = []
+    if revocation.NAME in whole.names():
+        lists.append((f"{revocation.NAME} in {whole}", read(whole, revocation.NAME)))
+    lists += [
+        (path, path.read_bytes()) for path in (named, own) if path is not None and (path == named or path.is_file())
+    ]
+    for source, raw in lists:
         try:
-            if path == named and not path.is_file():
-                raise FileNotFoundError(2, "No such file", str(path))
-            listed = revocation.read_revocations(path, public_pem, verify_signature=verify_signature)
+            listed = parsed(raw, source, [public_pem])
         except Refused as error:
-            if path != own:
+            if source != own:
                 findings |= {str(finding): finding for finding in error.findings}
             continue
         # The newest list is read last: what it says of a successor counts.

@@ -27,7 +27,7 @@ from workbench.custody.withdrawal import Found, Plan, plan_path, read_plan, writ
 from workbench.domain.findings import Finding, Severity, WorkbenchError, bad_usage, refused
 
 #: What a withdrawal writes to besides custody; none of it may change meanwhile.
-_LOCKS = ("custody", "labelling", "catalogue", "release")
+_LOCKS = ("custody", "labelling", "decisions", "curation", "catalogue", "release")
 
 #: The reason told where the one first given is lost; the ledger has it.
 _RECORD_LOST = "repeated after its record was lost; the ledger has the reason"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from workbench.adapters import dvc, dvc_purge
 from workbench.cli.wiring import Workspace
+from workbench.curation import decisions
 from workbench.custody import withdrawal
 from workbench.custody.prune import concerned, prune_files, remove_empty
 from workbench.custody.traces import TOMBSTONE, Traces
@@ -78,6 +79,9 @@ def _data(workspace: Workspace, plan: Plan) -> Place:
         found = list(concerned(layout.data, traces))
         for folder in _made_anew(workspace, found):
             shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+        if layout.curation_decisions / decisions.NAME in found:
+            decisions.rewrite_without(layout.curation_decisions, traces.images, traces.blanked)
+            found.remove(layout.curation_decisions / decisions.NAME)
         left = [path for path in found if path.exists()]
         kept = prune_files(layout.data, left, traces)
         _seal_snapshots(kept)
@@ -89,7 +93,8 @@ def _data(workspace: Workspace, plan: Plan) -> Place:
 def _made_anew(workspace: Workspace, found: Sequence[Path]) -> list[Path]:
     """Return the outputs that hold some of the files and that their stage makes anew: they go whole."""
     root = workspace.layout.root
-    outputs = [root / out for out in sorted(dvc_purge.rebuilt(root))]
+    # A release keeps what did not change, but its files fit together: with some of them gone it is none.
+    outputs = [*(root / out for out in sorted(dvc_purge.rebuilt(root))), workspace.layout.release]
     return [folder for folder in outputs if any(path.is_relative_to(folder) for path in found)]
 
 

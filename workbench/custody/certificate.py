@@ -28,6 +28,7 @@ A remote that keeps former versions (a bucket with versioning, a snapshot, a tap
 expire.
 The databases of Label Studio and FiftyOne free the space of deleted rows and may hold their text until it is used \
 again. They hold no picture.
+A file that the partner gave in another contribution too, which was not withdrawn, stays there under that one's key.
 The partner's own copies of the delivery and of the receipt are the partner's.
 """.splitlines()
 )

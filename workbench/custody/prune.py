@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from workbench.custody.traces import TOMBSTONE, Traces, is_table, prune_json
@@ -53,6 +54,8 @@ def _prune(path: Path, traces: Traces) -> bool:
         pq.write_table(table, part, compression="zstd", use_dictionary=True)
         os.replace(part, path)
         return True
+    if path.suffix == ".npz":
+        return _prune_arrays(path, traces)
     if path.suffix not in {".json", *_LINES}:
         return False
     text = path.read_text(encoding="utf-8", errors="surrogateescape")
@@ -65,6 +68,24 @@ def _prune(path: Path, traces: Traces) -> bool:
         pruned = "".join(line for line in lines if not traces.mentioned(line.encode(errors="surrogateescape")))
     part = path.with_name(path.name + ".part")
     part.write_text(pruned, encoding="utf-8", errors="surrogateescape")
+    os.replace(part, path)
+    return True
+
+
+def _prune_arrays(path: Path, traces: Traces) -> bool:
+    """Prune arrays that belong together, one of them text that names each entry; say whether they are that."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            arrays = dict(held)
+    except (OSError, ValueError):
+        return False
+    texts = [array for array in arrays.values() if array.dtype.kind == "U" and array.ndim == 1]
+    if len(texts) != 1 or any(len(array) != len(texts[0]) for array in arrays.values()):
+        return False
+    stays = np.array([not traces.mentioned(text.encode()) for text in texts[0].tolist()], dtype=bool)
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.savez(file, **{name: array[stays] for name, array in arrays.items()})
     os.replace(part, path)
     return True
 

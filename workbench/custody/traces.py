@@ -22,18 +22,29 @@ _DIGEST = 64
 _HEXADECIMAL = re.compile(rb"[0-9a-f]{64,}")
 _CHUNK_BYTES = 1 << 22
 _PARQUET = b"PAR1"
+#: An .npz, which is a zip file with its members as they are.
+_ARRAYS = b"PK\x03\x04"
 #: First bytes of JPEG, PNG and TIFF: no identifier is looked for in them, their hash says what they are.
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """Where an image comes from, as a row of `tables.IMAGES` says it; absent facts are null."""
+    """Where an image comes from, as a row of `tables.IMAGES` says it; absent facts are null.
+
+    A frame's source is its film; a frame with covered regions has the frame as parent and the film as source.
+    """
 
     image_id: str
     contribution_id: str | None = None
     parent_image_id: str | None = None
+    source_image_id: str | None = None
     file_sha256: str | None = None
+
+    @property
+    def made_of(self) -> set[str]:
+        """The images this one was made of."""
+        return {one for one in (self.parent_image_id, self.source_image_id) if one is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +95,15 @@ class Traces:
         if head.startswith(_PARQUET):
             return self._in_table(path)
         digest, text, tail = hashlib.sha256(), not head.startswith(_PICTURES), b""
+        arrays = head.startswith(_ARRAYS)
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
-                if text and self.mentioned(tail + chunk):
+                # numpy keeps each letter in four bytes, three of them zero.
+                said = (tail + chunk).replace(b"\0", b"") if arrays else tail + chunk
+                if text and self.mentioned(said):
                     return True
-                tail = chunk[-2 * _DIGEST :]
+                tail = chunk[-8 * _DIGEST :]
         return digest.hexdigest() in self.words
 
     def _in_table(self, path: Path) -> bool:
@@ -109,6 +123,12 @@ class Traces:
         for column in _text_columns(table):
             gone = [was or now for was, now in zip(gone, self._cells(column), strict=True)]
         return table.filter(pa.array([not row for row in gone])) if any(gone) else table
+
+    def blanked(self, text: str) -> str:
+        """Return text with the identifiers of what was withdrawn put out of it."""
+        for word in {self.contribution_id, *self.words.intersection(digests_in(text.encode()))}:
+            text = text.replace(word, "(withdrawn)")
+        return text
 
     def pruned(self, value: Any) -> Any:
         """Return a JSON value without the list elements, keys and texts that speak of something withdrawn."""
@@ -155,7 +175,9 @@ def lineage_rows(path: Path) -> Iterator[Lineage]:
     """Yield what a table of any stage and version says about where images come from; nothing if it is about else."""
     table = _read(path)
     names = [
-        name for name in ("image_id", "contribution_id", "parent_image_id", "file_sha256") if name in table.schema.names
+        name
+        for name in ("image_id", "contribution_id", "parent_image_id", "source_image_id", "file_sha256")
+        if name in table.schema.names
     ]
     if "image_id" in names and len(names) > 1:
         for row in table.select(names).to_pylist():
@@ -194,12 +216,12 @@ def trace(
         for row in known
         if row.contribution_id == contribution_id
         and row.image_id not in kept_images
-        and row.parent_image_id not in kept_images
+        and row.made_of.isdisjoint(kept_images)
     }
     children: dict[str, set[str]] = {}
     for row in known:
-        if row.parent_image_id is not None:
-            children.setdefault(row.parent_image_id, set()).add(row.image_id)
+        for parent in row.made_of:
+            children.setdefault(parent, set()).add(row.image_id)
     todo = list(gone)
     while todo:
         fresh = children.get(todo.pop(), set()) - gone - kept_images

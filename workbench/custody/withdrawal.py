@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,10 +18,13 @@ from workbench.custody.keys import sync_folder, write_secret
 from workbench.custody.object_store import SealedStore
 from workbench.custody.prune import concerned, prune_files, remove_empty
 from workbench.custody.traces import TOMBSTONE, Traces
-from workbench.domain.findings import refused
+from workbench.domain.findings import Finding, Severity, refused
 
 #: Folders of custody/ that hold no record of one contribution only, or that outlive it.
 _KEPT = frozenset({"keys", "checkpoints", "withdrawals", "certificates", "fixity", "objects"})
+
+#: With so many digits of its id `view-original` names a file.
+_VIEWED_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +169,14 @@ def record_folders(custody: Path) -> list[Path]:
 
 def records_of(custody: Path, traces: Traces) -> list[Path]:
     """Return the files of these folders that are, hold or speak of something of a contribution."""
-    return [path for folder in record_folders(custody) for path in concerned(folder, traces)]
+    found = {path for folder in record_folders(custody) for path in concerned(folder, traces)}
+    return sorted(found | set(viewed_of(custody, traces)))
+
+
+def viewed_of(custody: Path, traces: Traces) -> list[Path]:
+    """Return what was handed out to be viewed, by its name: altered since, or cut short, it has other bytes."""
+    starts = {word[:_VIEWED_DIGITS] for word in traces.words}
+    return [path for path in sorted((custody / "viewed").glob("*")) if path.name.lstrip(".")[:_VIEWED_DIGITS] in starts]
 
 
 def remove_records(custody: Path, traces: Traces) -> None:
@@ -175,6 +185,8 @@ def remove_records(custody: Path, traces: Traces) -> None:
         found = list(concerned(folder, traces))
         prune_files(folder, found, traces)
         remove_empty(folder, {path.parent for path in found})
+    for path in viewed_of(custody, traces):
+        path.unlink()
 
 
 def write_tombstone(folder: Path, plan: Plan, *, withdrawn_at: str) -> None:
@@ -194,6 +206,18 @@ def write_tombstone(folder: Path, plan: Plan, *, withdrawn_at: str) -> None:
 def unfinished(custody: Path, contribution_ids: Iterable[str]) -> list[str]:
     """Return those of the withdrawn contributions whose key or originals are still there."""
     return [cid for cid in contribution_ids if keys_of(custody, cid) or originals_of(custody, cid)]
+
+
+def unfinished_findings(custody: Path, contribution_ids: Iterable[str]) -> Iterator[Finding]:
+    """Yield a warning for each of the withdrawn contributions whose key or originals are still there."""
+    for contribution_id in unfinished(custody, contribution_ids):
+        yield Finding(
+            code="custody.withdrawal-pending",
+            subject=contribution_id,
+            message="is withdrawn, but its key or sealed originals are still here.",
+            remedy=f"Complete it: workbench withdraw {contribution_id} --reason REASON --yes",
+            severity=Severity.WARNING,
+        )
 
 
 def _remove(path: Path) -> None:

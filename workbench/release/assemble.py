@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from workbench.tables import IMAGES, INSTANCES, table_bytes
 
 #: Version of this stage's code; stands in params.yaml.
 ACTIVITY = "release/2"
+#: How the augmented copies were made, for training loops that make them or more of them.
+RECIPE = "augmentation.json"
 #: Copying waits for the disk most of the time.
 _THREADS = 8
 
@@ -73,8 +76,11 @@ def assemble(
         formats=[one.name for one in formats],
     )
     state = layout.state / "release"
+    recipe = layout.augmentation / "recipe.json"
     increment = Increment(layout.release, state)
     _offer_images(layout, contents, increment, track)
+    if recipe.is_file():
+        increment.offer(RECIPE, recipe.read_bytes())
     increment.offer("images.parquet", table_bytes(IMAGES, contents.images))
     increment.offer("instances.parquet", table_bytes(INSTANCES, contents.instances))
     whole = Whole(
@@ -123,6 +129,7 @@ def _offer_images(layout: Layout, contents: Contents, increment: Increment, trac
 def _documents(contents: Contents, whole: Whole, verdict: Mapping[str, int], draw: Draw) -> Iterator[tuple[str, bytes]]:
     """Yield what every release has, whatever its formats."""
     yield "splits.csv", splits_csv(contents)
+    yield "classes.csv", classes_csv(contents, whole.taxonomy)
     yield "classes.txt", "".join(f"{code}\n" for code in whole.taxonomy.codes).encode()
     yield "summary.json", facts_bytes(whole.facts)
     gate = {"breaches": dict(verdict), "left_out": dict(contents.left_out)}
@@ -181,4 +188,16 @@ def splits_csv(contents: Contents) -> bytes:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("image_id", "group_id", "split"))
     writer.writerows((row["image_id"], row["group_id"], row["split"]) for row in contents.images)
+    return buffer.getvalue().encode()
+
+
+def classes_csv(contents: Contents, taxonomy: Taxonomy) -> bytes:
+    """Return classes.csv: objects by category, split and origin, which `dvc plots` draws; absent ones are left out."""
+    places = {row["image_id"]: (row["split"], row["origin"]) for row in contents.images}
+    counts = Counter((row["category"], *places[row["image_id"]]) for row in contents.instances)
+    order = {code: number for number, code in enumerate(taxonomy.codes)}
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("category", "split", "origin", "objects"))
+    writer.writerows((*key, counts[key]) for key in sorted(counts, key=lambda key: (order[key[0]], *key[1:])))
     return buffer.getvalue().encode()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
-from workbench.domain.findings import Finding, refused
+from workbench.domain.findings import Finding, WorkbenchError, refused
 from workbench.domain.lineage import sha256_hex
+from workbench.ports import Files
+from workbench.release.places import FolderFiles, read
 
 NAME = "MANIFEST.sha256"
 _DIGEST_CHARACTERS = 64
@@ -22,8 +25,8 @@ def manifest_bytes(digests: Mapping[str, str]) -> bytes:
     return "".join(f"{digests[path]}  {path}\n" for path in sorted(digests)).encode()
 
 
-def read_manifest(folder: Path) -> dict[str, str]:
-    """Return the digests by path that a release's manifest lists.
+def read_manifest(place: Path | Files) -> dict[str, str]:
+    """Return the digests by path that the manifest of a release lists; a path stands for a folder.
 
     Raises
     ------
@@ -31,13 +34,14 @@ def read_manifest(folder: Path) -> dict[str, str]:
         ``release.manifest-missing`` if there is none, or it is no manifest of files inside the folder.
 
     """
+    files = as_files(place)
     try:
-        text = (folder / NAME).read_bytes().decode()
+        text = read(files, NAME).decode()
         listed = dict(_parsed(line) for line in text.splitlines())
-    except (OSError, ValueError) as error:
+    except (WorkbenchError, ValueError) as error:
         raise refused(
             "release.manifest-missing",
-            folder / NAME,
+            f"{NAME} in {files}",
             f"is no readable manifest ({error}).",
             "Fetch the release again from where you had it.",
         ) from error
@@ -58,14 +62,20 @@ def _parsed(line: str) -> tuple[str, str]:
     return path, digest
 
 
-def manifest_digest(folder: Path) -> str:
+def as_files(place: Path | Files) -> Files:
+    """Return the files of a folder, or what is files already."""
+    return FolderFiles(place) if isinstance(place, Path) else place
+
+
+def manifest_digest(place: Path | Files) -> str:
     """Return the SHA-256 of a release's manifest: the one number that names all of its bytes."""
+    files = as_files(place)
     try:
-        return sha256_hex((folder / NAME).read_bytes())
-    except OSError as error:
+        return sha256_hex(read(files, NAME))
+    except WorkbenchError as error:
         raise refused(
             "release.manifest-missing",
-            folder / NAME,
+            f"{NAME} in {files}",
             "is not there.",
             "Run `workbench release assemble`, or `dvc pull`.",
         ) from error
@@ -74,10 +84,15 @@ def manifest_digest(folder: Path) -> str:
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, read in pieces."""
     with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+        return digest_of(handle)
 
 
-def check_files(folder: Path, *, known: Mapping[str, str] | None = None) -> Iterator[Finding]:
+def digest_of(handle: BinaryIO) -> str:
+    """Return the SHA-256 of what is left of an open file, read in pieces."""
+    return hashlib.file_digest(handle, "sha256").hexdigest()  # type: ignore[arg-type]  # it reads what reads
+
+
+def check_files(place: Path | Files, *, known: Mapping[str, str] | None = None) -> Iterator[Finding]:
     """Yield what is wrong with a release's files: altered, missing, extra; in the order of their paths.
 
     Parameters
@@ -92,21 +107,18 @@ def check_files(folder: Path, *, known: Mapping[str, str] | None = None) -> Iter
         ``release.manifest-missing``.
 
     """
-    listed = read_manifest(folder)
-    present = set(_files(folder)) - {NAME}
+    files = as_files(place)
+    listed = read_manifest(files)
+    present = set(files.names()) - {NAME}
 
     def verdict(path: str) -> Finding | None:
         if path not in present:
             return _finding("release.file-missing", path, "is not there.")
         if path not in listed:
             return _finding("release.file-extra", path, "is not in the manifest.")
-        if (folder / path).is_symlink():
-            return _finding("release.file-altered", path, "is a link instead of a file.")
         if (known or {}).get(path) == listed[path]:
             return None
-        if file_digest(folder / path) != listed[path]:
-            return _finding("release.file-altered", path, "has other bytes than the manifest says.")
-        return None
+        return _content_verdict(files, path, listed[path])
 
     with ThreadPoolExecutor(_THREADS) as pool:
         for finding in pool.map(verdict, sorted(set(listed) | present)):
@@ -114,12 +126,15 @@ def check_files(folder: Path, *, known: Mapping[str, str] | None = None) -> Iter
                 yield finding
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Yield the paths of all files and links below a folder, with forward slashes."""
-    for parent, folders, names in os.walk(folder):
-        links = [name for name in folders if (Path(parent) / name).is_symlink()]
-        for name in [*names, *links]:
-            yield (Path(parent) / name).relative_to(folder).as_posix()
+def _content_verdict(files: Files, path: str, digest: str) -> Finding | None:
+    try:
+        with files.open(path) as handle:
+            same = digest_of(handle) == digest
+    except WorkbenchError as error:
+        return error.findings[0]
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+        return _finding("release.file-altered", path, f"cannot be read ({error}).")
+    return None if same else _finding("release.file-altered", path, "has other bytes than the manifest says.")
 
 
 def _finding(code: str, subject: str, message: str) -> Finding:

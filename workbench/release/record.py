@@ -12,9 +12,10 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from workbench.domain.findings import bad_usage, refused
+from workbench.domain.findings import Refused, bad_usage, refused
 from workbench.domain.lineage import canonical_json
 from workbench.release.manifest import NAME as MANIFEST
 
@@ -86,6 +87,7 @@ def statement(
     code_version: str,
     counts: Mapping[str, Any],
     ledger: Mapping[str, Any],
+    environment: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the statement about a release.
 
@@ -95,6 +97,8 @@ def statement(
         SHA-256 of the files that made it: ``dvc.lock``, ``params.yaml``, the taxonomy.
     ledger
         The ledger's entry (base64), its inclusion proof and the checkpoint's note.
+    environment
+        What shapes bytes beside the inputs: digest of the code, versions of the engines, class of processor.
 
     """
     return {
@@ -105,6 +109,7 @@ def statement(
             "name": name,
             "inputs": dict(inputs),
             "code_version": code_version,
+            "environment": dict(environment),
             "counts": dict(counts),
             "ledger": dict(ledger),
         },
@@ -126,7 +131,10 @@ def pre_authentication_encoding(payload: bytes, payload_type: str = PAYLOAD_TYPE
 def envelope_bytes(document: Mapping[str, Any], sign: Callable[[bytes], bytes]) -> bytes:
     """Return the signed envelope of a statement, as JSON bytes."""
     payload = canonical_json(document).encode()
-    signature = sign(pre_authentication_encoding(payload))
+    return _envelope(payload, sign(pre_authentication_encoding(payload)))
+
+
+def _envelope(payload: bytes, signature: bytes) -> bytes:
     envelope = {
         "payloadType": PAYLOAD_TYPE,
         "payload": base64.b64encode(payload).decode(),
@@ -145,22 +153,46 @@ def read_record(path: Path) -> Record:
 
     """
     try:
-        envelope = json.loads(path.read_bytes())
+        data = path.read_bytes()
+    except OSError as error:
+        raise _invalid(path, error) from error
+    return parse_record(data, path)
+
+
+def parse_record(data: bytes, subject: object) -> Record:
+    """Return the record that bytes hold; ``subject`` names it in an error.
+
+    Raises
+    ------
+    Refused
+        ``release.record-invalid``; also if one byte of the envelope is not as this program writes it.
+
+    """
+    try:
+        envelope = json.loads(data)
         payload = base64.b64decode(envelope["payload"], validate=True)
         signature = base64.b64decode(envelope["signatures"][0]["sig"], validate=True)
         record = Record(payload=payload, signature=signature, statement=json.loads(payload))
         _require_kind(envelope, record)
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise refused(
-            "release.record-invalid", path, f"is no release record ({error}).", "Restore it from git."
-        ) from error
+        _require_bytes(record, data)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise _invalid(subject, error) from error
     return record
+
+
+def _invalid(subject: object, error: Exception) -> Refused:
+    return refused("release.record-invalid", subject, f"is no release record ({error}).", "Restore it from git.")
 
 
 def _require_kind(envelope: Mapping[str, Any], record: Record) -> None:
     kinds = (envelope["payloadType"], record.statement["_type"], record.statement["predicateType"])
     if kinds != (PAYLOAD_TYPE, STATEMENT_TYPE, PREDICATE_TYPE) or not record.name or not record.manifest_sha256:
         raise ValueError("it is a statement of another kind")
+
+
+def _require_bytes(record: Record, data: bytes) -> None:
+    if _envelope(record.payload, record.signature) != data:
+        raise ValueError("its envelope was rewritten")
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -47,8 +47,14 @@ class Revocation:
     superseded_by: str | None = None
 
 
-def revocations_bytes(listed: Iterable[Revocation], sign: Callable[[bytes], bytes]) -> bytes:
-    """Return the signed list; equal lists give equal bytes."""
+def revocations_bytes(
+    listed: Iterable[Revocation], sign: Callable[[bytes], bytes], *, rotations: Sequence[Mapping[str, Any]] = ()
+) -> bytes:
+    """Return the signed list; equal lists give equal bytes.
+
+    With it go the rotations of the signing key, each signed by the key before it: so whoever trusts the key of an
+    older release can follow it to the one that signs here.
+    """
     ordered = sorted(map(asdict, listed), key=lambda one: (one["at"], one["release"], one["contribution_id"]))
     payload = canonical_json({"revocations": ordered}).encode()
     signature = sign(pre_authentication_encoding(payload, PAYLOAD_TYPE))
@@ -56,6 +62,7 @@ def revocations_bytes(listed: Iterable[Revocation], sign: Callable[[bytes], byte
         "payloadType": PAYLOAD_TYPE,
         "payload": base64.b64encode(payload).decode(),
         "signatures": [{"keyid": "ledger", "sig": base64.b64encode(signature).decode()}],
+        **({"rotations": [dict(facts) for facts in rotations]} if rotations else {}),
     }
     return (json.dumps(envelope, indent=1) + "\n").encode()
 
@@ -71,31 +78,65 @@ def read_revocations(path: Path, public_pem: str, *, verify_signature: VerifySig
     """
     if not path.is_file():
         return ()
+    return parse_revocations(path.read_bytes(), path, [public_pem], verify_signature=verify_signature)
+
+
+def stated_rotations(raw: bytes) -> list[Any]:
+    """Return the rotations that go with a list, as they are stated there; none if it cannot be read."""
     try:
-        payload = _signed_payload(json.loads(path.read_bytes()), public_pem, verify_signature)
+        stated = json.loads(raw)["rotations"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return stated if isinstance(stated, list) else []
+
+
+def parse_revocations(
+    raw: bytes, source: object, public_pems: Sequence[str], *, verify_signature: VerifySignature
+) -> tuple[Revocation, ...]:
+    """Return the revocations of a list that one of these keys signed, oldest first.
+
+    Raises
+    ------
+    Refused
+        ``release.revocations-invalid`` if it cannot be read or none of them signed it.
+
+    """
+    try:
+        payload = _signed_payload(json.loads(raw), public_pems, verify_signature)
         return tuple(Revocation(**one) for one in json.loads(payload)["revocations"])
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError) as error:
         raise refused(
             "release.revocations-invalid",
-            path,
+            source,
             f"is no list of superseded releases to go by ({error}).",
             "Ask the releasing body for its releases/revocations.json.",
         ) from error
 
 
-def _signed_payload(envelope: Mapping[str, Any], public_pem: str, verify_signature: VerifySignature) -> bytes:
+def _signed_payload(
+    envelope: Mapping[str, Any], public_pems: Sequence[str], verify_signature: VerifySignature
+) -> bytes:
     payload = base64.b64decode(envelope["payload"], validate=True)
     signature = base64.b64decode(envelope["signatures"][0]["sig"], validate=True)
     if envelope["payloadType"] != PAYLOAD_TYPE:
         raise ValueError("it is a statement of another kind")
-    if not verify_signature(public_pem, pre_authentication_encoding(payload, PAYLOAD_TYPE), signature):
+    signed = pre_authentication_encoding(payload, PAYLOAD_TYPE)
+    if not any(verify_signature(public_pem, signed, signature) for public_pem in public_pems):
         raise ValueError("it is not signed with the releasing body's key")
     return payload
 
 
-def write_revocations(path: Path, listed: Iterable[Revocation], sign: Callable[[bytes], bytes]) -> None:
-    """Write the signed list, whole or not at all."""
-    write_whole(path, revocations_bytes(listed, sign))
+def write_revocations(
+    path: Path,
+    listed: Iterable[Revocation],
+    sign: Callable[[bytes], bytes],
+    *,
+    rotations: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write the signed list, whole or not at all; one that is so already is left alone."""
+    content = revocations_bytes(listed, sign, rotations=rotations)
+    if not path.is_file() or path.read_bytes() != content:
+        write_whole(path, content)
 
 
 def plan_revocations(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.domain.findings import Finding, WorkbenchError
+from workbench.ports import Files
 from workbench.release import manifest
 from workbench.release.record import Record
 
@@ -17,7 +18,7 @@ LedgerProblem = Callable[[Mapping[str, Any], str], str | None]
 
 
 def check_release(
-    folder: Path,
+    place: Path | Files,
     record: Record,
     public_pem: str,
     *,
@@ -31,8 +32,8 @@ def check_release(
     """
     yield from check_record(record, public_pem, verify_signature=verify_signature, ledger_problem=ledger_problem)
     try:
-        yield from manifest.check_files(folder)
-        digest = manifest.manifest_digest(folder)
+        yield from manifest.check_files(place)
+        digest = manifest.manifest_digest(place)
     except WorkbenchError as error:
         yield from error.findings
         return

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.adapters.albumentations import AugmentationRecipe, engine, read_rgb, step_problem
+from workbench.adapters.albumentations import AugmentationRecipe, engine, step_problem
 from workbench.adapters.masks import decode_mask
+from workbench.adapters.pixels import read_rgb
 from workbench.adapters.processes import Processes
 from workbench.augmentation.augment import AugmentationOutcome, run_augmentation
 from workbench.augmentation.recipe import parse_recipe
@@ -92,7 +93,7 @@ def test_copies_are_bit_identical_in_any_order_and_on_any_number_of_workers(cura
             path.unlink() if path.is_file() else path.rmdir()
         augment(curated, PARAMS | {"copies": 8}, compute)
         made.append(contents(curated.augmentation))
-    assert len(made[0]) == 18
+    assert len(made[0]) == 19  # 16 pictures, two tables, the recipe
     assert made[0] == made[1] == made[2]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,17 @@ import yaml
 
 from workbench.adapters.masks import encode_mask
 from workbench.cli.release_formats import real_draw
+from workbench.cli.release_ledger import enter_release
+from workbench.custody.ledger import Event, Ledger
 from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
 from workbench.domain.geometry import Box
 from workbench.domain.lineage import sha256_hex
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
 from workbench.release.assemble import Assembled, assemble
+from workbench.release.bundle import write_bundle
+from workbench.release.manifest import manifest_digest
+from workbench.release.record import envelope_bytes, read_record, statement
 from workbench.tables import IMAGES, INSTANCES, LABELLED, SEIZURES, instance_row, write_table
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -185,3 +191,25 @@ def assembled(tmp_path_factory: pytest.TempPathFactory, taxonomy: Taxonomy) -> L
     layout = _make(tmp_path_factory.mktemp("drawn") / "workspace")
     assemble(layout, PARAMS, taxonomy, draw=real_draw())
     return layout
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory, assembled: Layout) -> Path:
+    """An exported bundle of the drawn release, signed with a ledger's key."""
+    home = tmp_path_factory.mktemp("bundle")
+    ledger = Ledger.open(home / "custody")
+    other = [Event(kind="receive", actor="a", reason=str(n)) for n in range(5)]
+    ledger.append(other, now=datetime(2026, 1, 1, tzinfo=UTC))
+    digest = manifest_digest(assembled.release)
+    document = statement(
+        name="v1",
+        manifest_sha256=digest,
+        inputs={"dvc.lock": "0" * 64},
+        code_version="0",
+        counts={"images": 7},
+        ledger=enter_release(ledger, "v1", digest),
+    )
+    (home / "record.json").write_bytes(envelope_bytes(document, ledger.sign))
+    record = read_record(home / "record.json")
+    write_bundle(home / "v1", assembled.release, home / "record.json", record, ledger.public_key_pem())
+    return home / "v1"
