@@ -6,9 +6,11 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,6 +156,61 @@ def test_a_shredded_key_opens_nothing_and_other_contributions_stay(tmp_path: Pat
     remove_originals(tmp_path, CID)
     assert store.listed() == [("c-2", object_id)]
     assert store.read("c-2", object_id) == b"a photograph"
+
+
+def test_a_file_given_twice_by_a_partner_is_readable_through_the_second_after_the_first_is_withdrawn(
+    tmp_path: Path,
+) -> None:
+    store = SealedStore(tmp_path)
+    store.commit(CID, [store.stage("lab", CID, io.BytesIO(data)) for data in (b"in both", b"in the first only")])
+    both, first = (hashlib.sha256(data).hexdigest() for data in (b"in both", b"in the first only"))
+    linked = store.stage_link("lab", "c-2", both, CID)
+    assert linked is not None
+    store.commit("c-2", [linked])
+    (wrap,) = (tmp_path / "objects" / "c-2").rglob("*.key")
+    wrap.unlink()  # lost: only the first contribution's key still opens what both hold
+    shred_keys(tmp_path, CID)
+    remove_originals(tmp_path, CID)
+    assert store.listed() == [("c-2", both)]
+    assert store.read("c-2", both) == b"in both"
+    assert not any(first in path.name for path in tmp_path.rglob("*"))
+
+
+def test_what_was_viewed_goes_by_its_name_too(tmp_path: Path) -> None:
+    viewed, gone = tmp_path / "viewed", _id("gone")
+    viewed.mkdir()
+    for name in (f"{gone[:12]}.jpg", f".{gone[:12]}.jpg.part", f"{_id('stays')[:12]}.jpg"):
+        (viewed / name).write_bytes(b"altered since, or cut short")
+    traces = Traces(contribution_id=CID, images=frozenset([gone]))
+    assert len(records_of(tmp_path, traces)) == 2
+    remove_records(tmp_path, traces)
+    assert [path.name for path in viewed.iterdir()] == [f"{_id('stays')[:12]}.jpg"]
+
+
+def test_a_film_takes_its_frames_along_and_what_was_covered_in_them() -> None:
+    rows = [
+        Lineage(image_id="frame", contribution_id=CID, source_image_id="film", file_sha256="f1"),
+        Lineage(image_id="covered", contribution_id=CID, parent_image_id="frame", source_image_id="film"),
+        Lineage(image_id="augmented", parent_image_id="covered", file_sha256="f2"),
+        Lineage(image_id="frame of another", contribution_id="c-2", source_image_id="other film"),
+    ]
+    assert trace(CID, ["film"], rows, staying=rows[3:]).images == {"film", "frame", "covered", "augmented"}
+    # Somebody else gave the same film: its frames stay.
+    kept = [Lineage(image_id="film", contribution_id="c-2"), replace(rows[0], contribution_id="c-2")]
+    assert trace(CID, ["film"], rows, staying=kept).images == set()
+
+
+def test_vectors_of_withdrawn_pictures_go_and_the_rest_stays(tmp_path: Path) -> None:
+    gone, stays, cache = _id("gone"), _id("stays"), tmp_path / "embeddings-1.npz"
+    keys, vectors = np.array([stays, f"{gone} 1 2 3 4"]), np.arange(8, dtype=np.float16).reshape(2, 4)
+    np.savez(cache, keys=keys, vectors=vectors)
+    traces = Traces(contribution_id=CID, files=frozenset([gone]))
+    assert list(concerned(tmp_path, traces)) == [cache]
+    prune_files(tmp_path, [cache], traces)
+    with np.load(cache) as held:
+        assert held["keys"].tolist() == [stays]
+        assert held["vectors"].tolist() == vectors[:1].tolist()
+    assert list(concerned(tmp_path, traces)) == []
 
 
 def test_custody_s_own_copies_go_and_those_of_others_stay(tmp_path: Path) -> None:
