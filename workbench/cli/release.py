@@ -161,10 +161,9 @@ def data_of(workspace: Workspace, record: Any) -> tuple[Files, list[Finding]]:
     from workbench.adapters.dvc_files import DvcFiles
     from workbench.release.manifest import check_files, manifest_digest
     from workbench.release.places import FolderFiles
-    from workbench.release.revocation import require_current
 
     layout = workspace.layout
-    require_current(revocations.known(workspace), record)
+    revocations.require_current(workspace, record)
     newest = records_of(workspace)[-1].name == record.name
     there = layout.release.is_dir()
     if there:

@@ -13,12 +13,12 @@ import typer
 
 from workbench.adapters import dvc, dvc_purge
 from workbench.cli.wiring import Workspace
-from workbench.custody.keys import verify_signature
 from workbench.custody.ledger import Ledger
-from workbench.custody.rotation import ROTATION, followed
+from workbench.custody.rotation import ROTATION
 from workbench.custody.withdrawal import Plan
 from workbench.domain.findings import Finding, Refused
 from workbench.ports import Files
+from workbench.reading.proof import superseded
 from workbench.release import revocation
 from workbench.release.places import read
 from workbench.release.record import RECORD, Record, read_record
@@ -80,21 +80,7 @@ def known(workspace: Workspace) -> tuple[revocation.Revocation, ...]:
     path = list_path(workspace)
     if not path.is_file():
         return ()
-    return parsed(path.read_bytes(), path, _public_keys(workspace))
-
-
-def parsed(raw: bytes, source: object, public_pems: Sequence[str]) -> tuple[revocation.Revocation, ...]:
-    """Return the revocations of a list that one of these keys signed, or one that took the place of one of them.
-
-    Raises
-    ------
-    Refused
-        ``release.revocations-invalid``.
-
-    """
-    rotations = revocation.stated_rotations(raw)
-    keys = [key for public_pem in public_pems for key in followed(public_pem, rotations)]
-    return revocation.parse_revocations(raw, source, keys, verify_signature=verify_signature)
+    return superseded(path.read_bytes(), path, _public_keys(workspace))
 
 
 def _public_keys(workspace: Workspace) -> list[str]:
@@ -147,6 +133,18 @@ def handed_out(ledger: Ledger, releases: Sequence[str]) -> list[str]:
     ]
 
 
+def require_current(workspace: Workspace, record: Record) -> None:
+    """Refuse a superseded release.
+
+    Raises
+    ------
+    Refused
+        ``release.superseded``, ``release.revocations-invalid``.
+
+    """
+    revocation.require_current(known(workspace), record)
+
+
 def release_findings(workspace: Workspace, record: Record) -> list[Finding]:
     """Return why a release of a workspace is superseded; nothing if it is not."""
     try:
@@ -178,7 +176,7 @@ def bundle_findings(
     ]
     for source, raw in lists:
         try:
-            listed = parsed(raw, source, [public_pem])
+            listed = superseded(raw, source, [public_pem])
         except Refused as error:
             if source != own:
                 findings |= {str(finding): finding for finding in error.findings}

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from workbench.cli.release_ledger import enter_release, ledger_problem, public_key
-from workbench.cli.revocations import parsed
 from workbench.custody.audit import audit
 from workbench.custody.keys import read_checkpoint, verify_signature
 from workbench.custody.ledger import Event, Ledger
 from workbench.custody.rotation import key_at
 from workbench.domain.findings import Refused
+from workbench.reading.proof import superseded
 from workbench.release.record import envelope_bytes, read_record, statement
 from workbench.release.revocation import Revocation, write_revocations
 from workbench.release.verify import check_record
@@ -76,15 +76,15 @@ def test_a_list_of_superseded_releases_is_followed_from_an_older_key_to_the_one_
     listed = (Revocation(release="v1", manifest_sha256="m", at="2026", contribution_id="c-1", reason="r"),)
     first = Ledger.open(custody).public_key_pem()
     write_revocations(path, listed, Ledger.open(custody).sign)
-    assert parsed(path.read_bytes(), path, [first]) == listed
+    assert superseded(path.read_bytes(), path, [first]) == listed
     _rotate(custody)
     third = _rotate(custody)
     # Read with any key the ledger had, until it is written again with the present one.
-    assert parsed(path.read_bytes(), path, [period.public_pem for period in third.signing_keys()]) == listed
+    assert superseded(path.read_bytes(), path, [period.public_pem for period in third.signing_keys()]) == listed
     rotations = [entry.said()["facts"] for entry in third.of_kind("rotate-key")]
     write_revocations(path, listed, third.sign, rotations=rotations)
     for period in third.signing_keys():
-        assert parsed(path.read_bytes(), path, [period.public_pem]) == listed
+        assert superseded(path.read_bytes(), path, [period.public_pem]) == listed
     for broken in (
         rotations[:1],
         rotations[1:],
@@ -93,7 +93,7 @@ def test_a_list_of_superseded_releases_is_followed_from_an_older_key_to_the_one_
     ):
         write_revocations(path, listed, third.sign, rotations=broken)
         with pytest.raises(Refused, match="not signed"):
-            parsed(path.read_bytes(), path, [first])
+            superseded(path.read_bytes(), path, [first])
 
 
 @pytest.mark.parametrize("step", range(1, 6))
