@@ -92,8 +92,9 @@ def test_cut_short_anywhere_a_repeat_completes(
     assert answer["complete"] is True
     places = answer["places"]
     assert places["sealed originals and file names"] == {"found": 3, "left": 0, "pending": None}
-    # Two working copies, two tables and a record, and the folders that list them; the cache has one version more.
-    assert (places["DVC cache"]["found"], places["DVC remote store"]["found"]) == (8, 7)
+    # Two working copies, three tables (files, images, faces looked for) and a record, and the three folders that list
+    # them; the cache has one version more.
+    assert (places["DVC cache"]["found"], places["DVC remote store"]["found"]) == (10, 9)
     assert workbench("ledger", "verify", "--objects", "--workspace", root)["findings"] == []
     states = {
         row["contribution_id"]: row["state"] for row in workbench("contribution", "list", "--workspace", root)["rows"]
@@ -139,7 +140,7 @@ def test_terms_stand_everywhere_and_past_ones_never_change(
     assert digests == {receipt["terms_sha256"]}
     assert receipt["contribution"]["terms"] == terms
     page = (root / "custody" / "receipts" / cid / "receipt.html").read_text()
-    assert "not to be released before" in page
+    assert "Not to be released before" in page
     changed = tmp_path / "changed.yaml"
     changed.write_text("embargo_until: null\nonward_sharing: none\n")
     workbench("partner", "terms", "lab0", "--terms", changed, "--reason", "agreement 8", *at)
