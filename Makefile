@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install demo test check unit format bench lock clean
+.PHONY: help install demo test check unit format faults bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,11 +24,14 @@ check: install ## lint, types, contracts, unit tests, doctests (under two minute
 	@mypy
 	@lint-imports --no-cache
 	@codespell
-	@python -m pytest -m "not tools and not slow" -q
+	@python -m pytest -m "not tools and not slow" -q -n auto
 	@python -m pytest --doctest-modules -q workbench/domain workbench/tables.py
 
 format: ## let ruff mend what it can
 	@ruff check --fix . ; ruff format .
+
+faults: install ## the fault harnesses at full size (an hour; some need root); writes docs/reliability.md
+	@python tests/faults/full.py
 
 bench: install ## the benchmarks, each a ratio in one run; writes docs/benchmarks.md
 	@python scripts/bench.py

@@ -15,8 +15,10 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 #: In the order of the flow.
 BENCHMARKS = (
+    "reception",
     "ledger",
     "intake",
+    "repeat_intake",
     "labelling_push",
     "duplicates",
     "curation_app",

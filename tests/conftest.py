@@ -9,11 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 #: A GPS position nobody was at, written into drawn photographs: it must never come out again.
 CANARY = "Canary-48151623"
+
+
+# A busy machine is slow, not wrong: no property fails by the clock.
+settings.register_profile("workbench", deadline=None)
+settings.load_profile("workbench")
 
 
 @pytest.fixture(scope="session")

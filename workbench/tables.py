@@ -7,14 +7,14 @@ others, because it is the page to look a column up on.
 
 from __future__ import annotations
 
+import filecmp
 import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,6 +22,9 @@ from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
 from workbench.domain.findings import refused
 from workbench.domain.geometry import Box
 from workbench.domain.lineage import canonical_json
+
+if TYPE_CHECKING:  # half of the time a command takes to start would go into it
+    import pandas as pd
 
 
 def _field(name: str, kind: pa.DataType, about: str, *, nullable: bool = False) -> pa.Field:
@@ -348,7 +351,8 @@ POSES = pa.schema(
 def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as Parquet that keeps to a schema; equal rows give equal bytes.
 
-    The file appears whole or not at all. Columns a row lacks are null.
+    The file appears whole or not at all, and stays as it is where it holds these rows already. Columns a row lacks
+    are null.
 
     Raises
     ------
@@ -360,7 +364,10 @@ def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     pq.write_table(table, part, compression="zstd", use_dictionary=True)
-    os.replace(part, path)
+    if path.is_file() and filecmp.cmp(part, path, shallow=False):
+        part.unlink()  # an equal table keeps its file, which DVC then need not hash again
+    else:
+        os.replace(part, path)
 
 
 def table_bytes(schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> bytes:
@@ -385,7 +392,7 @@ def _table(name: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> p
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Return a table's rows as dictionaries, checked against the schema.
 
     Raises
@@ -397,16 +404,18 @@ def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     if not path.is_file():
         raise refused("workspace.input-missing", path, "is not there.", "Run the stage that writes it, or `dvc pull`.")
     try:
-        table = pq.read_table(path)
+        names = pq.read_schema(path).names
+        table = pq.read_table(path, columns=[name for name in columns if name in names] if columns else None)
     except (pa.ArrowException, OSError) as error:
         raise refused(
             "tables.schema", path, f"is no readable table ({error}).", "Restore it with `dvc checkout`."
         ) from error
-    if table.schema.names != schema.names:
+    if names != schema.names:
         raise refused(
             "tables.schema", path, "has other columns than this version expects.", "Rerun the stage that writes it."
         )
-    rows: list[dict[str, Any]] = table.cast(schema).to_pylist()
+    wanted = pa.schema([schema.field(name) for name in columns]) if columns else schema
+    rows: list[dict[str, Any]] = table.cast(wanted).to_pylist()
     return rows
 
 
@@ -439,6 +448,8 @@ def table_of(data: bytes, schema: pa.Schema, subject: str) -> pa.Table:
 
 def read_frame(path: Path, schema: pa.Schema) -> pd.DataFrame:
     """Return a table as a pandas frame, columns in the schema's order."""
+    import pandas as pd
+
     return pd.DataFrame(read_rows(path, schema), columns=list(schema.names))
 
 
@@ -494,9 +505,11 @@ def row_instance(row: Mapping[str, Any]) -> Instance:
     )
 
 
-def read_all_rows(paths: Sequence[Path], schema: pa.Schema) -> list[dict[str, Any]]:
-    """Return the rows of several tables one after another, in the order of the paths."""
-    return [row for path in paths for row in read_rows(path, schema)]
+def read_all_rows(
+    paths: Sequence[Path], schema: pa.Schema, columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of several tables one after another, in the order of the paths; with some columns or all."""
+    return [row for path in paths for row in read_rows(path, schema, columns)]
 
 
 def read_stand_ins(intake: Path) -> dict[str, str]:

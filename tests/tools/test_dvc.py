@@ -95,3 +95,18 @@ def test_dvc_at_work_elsewhere_is_busy_not_broken(repository: Path) -> None:
                 dvc.add(repository, [repository / "data" / "x"])
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize(
+    "left",
+    ['{"write": {"data', '{"write": {"/w/data": {"pid": %d, "cmd": "dvc add"}}, "read": {}}'],
+    ids=["half a list", "a killed DVC whose number another process has"],
+)
+def test_a_killed_dvc_keeps_nobody_waiting(repository: Path, left: str) -> None:
+    (repository / "data").mkdir()
+    (repository / "data" / "a.txt").write_text("one")
+    dvc.add(repository, [repository / "data"])
+    (repository / "data" / "a.txt").write_text("two")
+    (repository / ".dvc" / "tmp" / "rwlock").write_text(left % 1 if "%d" in left else left)
+    dvc.add(repository, [repository / "data"])
+    assert (repository / "data.dvc").is_file()

@@ -5,6 +5,7 @@ DVC is transport here, never the integrity root (docs/decisions): releases verif
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -64,6 +65,7 @@ def repro(root: Path, stages: Sequence[str], *, alone: bool = False) -> None:
 
 
 def _repro(root: Path, arguments: Sequence[str]) -> None:
+    _forget_the_dead(root)
     with tempfile.TemporaryDirectory() as folder:
         failure = Path(folder) / "failure.json"
         process = subprocess.Popen(
@@ -246,7 +248,38 @@ def _environment() -> dict[str, str]:
     return os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}", "DVC_NO_ANALYTICS": "1"}
 
 
+def _forget_the_dead(root: Path) -> None:
+    """Remove DVC's list of who reads and writes what, where only killed processes stand in it.
+
+    DVC writes the list in place, so a kill can leave half of it, and DVC then refuses to work; it also takes a
+    process that later got the number of a killed one for a DVC at work.
+    """
+    listed = root / ".dvc" / "tmp" / "rwlock"
+    try:
+        guard = os.open(listed.with_name("rwlock.lock"), os.O_RDWR)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)  # DVC holds it while it reads or writes the list
+        text = listed.read_text(encoding="utf-8", errors="replace") if listed.exists() else ""
+        numbers = re.findall(r'"pid": (\d+)', text)
+        if not any(_is_dvc(int(number)) for number in numbers):
+            listed.unlink(missing_ok=True)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(guard)
+
+
+def _is_dvc(process_id: int) -> bool:
+    try:
+        return b"dvc" in Path(f"/proc/{process_id}/cmdline").read_bytes()  # empty where it is dead but not yet reaped
+    except OSError:
+        return False
+
+
 def _run(root: Path, arguments: Sequence[str]) -> str:
+    _forget_the_dead(root)
     done = subprocess.run(
         [sys.executable, "-m", "dvc", *arguments],
         cwd=root,
@@ -261,7 +294,7 @@ def _run(root: Path, arguments: Sequence[str]) -> str:
 
 
 def _dvc_error(arguments: Sequence[str], output: str) -> WorkbenchError:
-    if "Unable to acquire lock" in output:
+    if "Unable to acquire lock" in output or "it is being blocked by" in output:
         return busy(
             "workspace.busy", "DVC", "is at work in this workspace.", "Wait until it has finished, then repeat."
         )

@@ -126,7 +126,10 @@ def make_working_copy(data: bytes, suffix: str, parameters: Mapping[str, Any]) -
         return Rejected(code="intake.decode-failed", detail="It is no image that any admitted decoder knows.")
     except MemoryError:
         return Rejected(code="intake.resources", detail="It needs more memory to decode than is allowed.")
-    except Exception as error:  # noqa: BLE001 -- decoders raise whatever they like for damaged files
+    except Exception as error:
+        if isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno is not None):
+            raise  # the machine's trouble, not the file's: another worker tries it
+        # Decoders raise whatever they like for damaged files.
         if _CUT_SHORT.search(str(error)):
             return Rejected(code="intake.truncated", detail="It ends before its picture does.")
         return Rejected(

@@ -16,12 +16,14 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, Self, TypeVar
 
 from workbench.adapters.confinement import confine
+from workbench.domain.findings import busy
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -36,8 +38,9 @@ _RECYCLE_AFTER = 500
 #: A worker that is overdue but was given little processor time may take this many times its limit.
 _PATIENCE = 6
 
-#: How often an item whose worker was lost is tried again.
+#: How often an item whose worker was lost is tried again, and how often a worker may fail to start.
 _RETRIES = 1
+_STARTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,18 +166,32 @@ class Sandbox(Generic[T, R]):
         return ran_s > self._timeout_s / 2 or now - worker.began > _PATIENCE * self._timeout_s
 
     def _start(self) -> _Worker:
+        for _ in range(_STARTS):
+            with contextlib.suppress(EOFError, ConnectionError):
+                return self._try_to_start()
+        raise busy(
+            "intake.no-workers",
+            "the processes that decode",
+            f"ended {_STARTS} times before they were ready.",
+            "Look after memory and disk, then repeat: files that have their verdict keep it.",
+        )
+
+    def _try_to_start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_serve, args=(theirs, self._function, self._prepare, self._timeout_s), daemon=True
         )
         with _without_main():
+            with _silent():
+                forkserver.ensure_running()
             process.start()
         theirs.close()
         worker = _Worker(process=process, pipe=ours)
         try:
             ours.recv()  # the worker says when it is ready, so that its start counts against no item
-        except EOFError as error:
-            raise RuntimeError("a sandbox worker died before it was ready") from error
+        except (EOFError, OSError):
+            self._stop(worker)
+            raise
         return worker
 
     @staticmethod
@@ -182,6 +199,20 @@ class Sandbox(Generic[T, R]):
         worker.pipe.close()
         worker.process.kill()
         worker.process.join()
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Let what is started meanwhile print nowhere: a worker whose parent is killed while it starts would complain."""
+    kept = os.dup(2)
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextlib.contextmanager
@@ -212,8 +243,11 @@ def _processor_s(process_id: int) -> float:
 def _serve(pipe: Connection, function: Callable[[Any], Any], prepare: Callable[[], None], timeout_s: float) -> None:
     """Be a worker: answer items until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    prepare()
-    _limit()
+    try:
+        prepare()
+        _limit()
+    except Exception:  # noqa: BLE001 -- its end says enough: nobody reads a worker's traceback
+        os._exit(1)
     pipe.send("ready")
     # An alarm nobody handles ends the process, so a decoder that never returns does not outlive a killed parent.
     most_s = int(timeout_s * _PATIENCE) + 10
@@ -223,7 +257,10 @@ def _serve(pipe: Connection, function: Callable[[Any], Any], prepare: Callable[[
         except (EOFError, OSError):
             return
         signal.alarm(most_s)
-        result = function(item)
+        try:
+            result = function(item)
+        except Exception:  # noqa: BLE001 -- the machine failed, since a file's own faults are results: try anew elsewhere
+            os._exit(1)
         signal.alarm(0)
         pipe.send(result)
 

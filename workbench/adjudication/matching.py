@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from shapely import Polygon, make_valid
 from shapely.geometry.base import BaseGeometry
 
@@ -36,6 +35,8 @@ def match_instances(first: Sequence[Instance], second: Sequence[Instance], *, ma
     are not crosswise taken for two disagreements, yet a pair of different categories is still about one object. The
     assignment is Kuhn's (Hungarian method, 1955), through `scipy.optimize.linear_sum_assignment`.
     """
+    from scipy.optimize import linear_sum_assignment
+
     if not first or not second:
         return []
     overlaps = overlap_matrix(first, second)

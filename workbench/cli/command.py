@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import inspect
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -91,7 +92,32 @@ def _translated(function: Callable[..., Report], args: tuple[Any, ...], options:
             raise refused(
                 "workspace.input-missing", subject, "does not exist.", "Check the path, or run the step that makes it."
             ) from error
-        raise
+        raise _disk_failed(subject, error) from error
+    except sqlite3.Error as error:
+        kind = getattr(error, "sqlite_errorname", "")
+        if kind == "SQLITE_FULL":
+            raise busy(
+                "workspace.disk-full", "the ledger", "could not be written: the disk is full.", "Free space and repeat."
+            ) from error
+        if kind in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+            raise busy("workspace.busy", "the ledger", "is in use.", "Wait until it is free, then repeat.") from error
+        if kind.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise refused(
+                "custody.ledger-altered",
+                "custody/ledger.db",
+                f"cannot be read ({error}).",
+                "Keep this copy as it is and restore custody/ from a backup.",
+            ) from error
+        raise _disk_failed("the ledger", error) from error
+
+
+def _disk_failed(subject: object, error: Exception) -> WorkbenchError:
+    return refused(
+        "workspace.disk-failed",
+        subject,
+        f"could not be read or written ({error}).",
+        "Look after the disk, then repeat: what was acknowledged is kept.",
+    )
 
 
 def _give_common_options(run: Callable[..., Any], function: Callable[..., Any], *, callback: bool) -> None:

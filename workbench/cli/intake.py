@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +29,24 @@ from workbench.custody.object_store import SealedStore
 from workbench.custody.receipt import verdict_key
 from workbench.domain.findings import Finding
 from workbench.intake import admit
+from workbench.intake.covers import Covers
+from workbench.intake.partner_report import quarantine_findings, remark_findings
 from workbench.redaction.decisions import ensure_decisions, read_decisions
 from workbench.redaction.review import accepted_regions
 
 #: A larger file is never unsealed for decoding: it would have to be held in memory whole.
 _MOST_BYTES = 200_000_000
+
+#: Columns of an image's row that its entry in the ledger follows from; all columns of 100,000 rows fill much memory.
+_ENTERED = (
+    "image_id",
+    "contribution_id",
+    "work_key",
+    "file_sha256",
+    "source_image_id",
+    "frame_time_s",
+    "parent_image_id",
+)
 
 StageOption = Annotated[bool, typer.Option("--stage", hidden=True, help="Do the stage's work here: dvc.yaml calls it.")]
 
@@ -77,7 +91,7 @@ def bring_up_to_date(workspace: Workspace) -> list[Finding]:
 
 def _tables(workspace: Workspace) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     layout = workspace.layout
-    image_rows = tables.read_all_rows(sorted(layout.intake.glob("*/images.parquet")), tables.IMAGES)
+    image_rows = tables.read_all_rows(sorted(layout.intake.glob("*/images.parquet")), tables.IMAGES, _ENTERED)
     held = tables.read_all_rows(sorted(layout.intake.glob("*/quarantine.parquet")), tables.QUARANTINE)
     return image_rows, held
 
@@ -90,17 +104,17 @@ def _told(workspace: Workspace, findings: Sequence[Finding]) -> Report:
     return Report(
         summary=f"{len(image_rows)} photographs are admitted, {len(held)} files are in quarantine.{found}",
         data={"admitted": len(image_rows), "quarantined": len(held), "remarks": len(remarks), "faces": faces},
-        findings=[*admit.quarantine_findings(held), *admit.remark_findings(remarks), *findings],
+        findings=[*quarantine_findings(held), *remark_findings(remarks), *findings],
         next_command="workbench redaction propose" if faces else "workbench labelling push",
     )
 
 
-def _covers(workspace: Workspace) -> admit.Covers:
+def _covers(workspace: Workspace) -> Covers:
     """Return what people and the rule of params.yaml accepted, and what covers it."""
     fill = functools.partial(cover, jpeg_quality=int(workspace.section("intake")["jpeg_quality"]))
     accepted = accepted_regions(read_decisions(workspace.layout))
     boxes = {image_id: [region.box for region in regions] for image_id, regions in accepted.items()}
-    return admit.Covers(boxes=boxes, fill=fill)
+    return Covers(boxes=boxes, fill=fill)
 
 
 def _planned(workspace: Workspace) -> Report:
@@ -134,24 +148,26 @@ def _enter(workspace: Workspace, image_rows: Sequence[Mapping[str, Any]], held: 
             once=verdict_key(kind, row),
         )
 
-    events = [event("admit", row, f"working copy {row['file_sha256']}{_of_film(row)}") for row in image_rows]
-    events += [
-        event("redact", row, f"regions are covered in image {row['file_sha256']}, which stands for it")
-        for row in image_rows
-        if row["parent_image_id"]
-    ]
-    events += [event("quarantine", row, row["code"]) for row in held]
     frames = Counter(row["source_image_id"] for row in image_rows if row["source_image_id"])
     films = {row["source_image_id"]: row for row in image_rows if row["source_image_id"]}
-    for film_id, row in films.items():
-        events.append(
+    events = itertools.chain(
+        (event("admit", row, f"working copy {row['file_sha256']}{_of_film(row)}") for row in image_rows),
+        (
+            event("redact", row, f"regions are covered in image {row['file_sha256']}, which stands for it")
+            for row in image_rows
+            if row["parent_image_id"]
+        ),
+        (event("quarantine", row, row["code"]) for row in held),
+        (
             event(
                 "admit",
                 {**row, "image_id": film_id, "parent_image_id": None, "source_image_id": None},
                 f"film of {frames[film_id]} frames",
             )
-        )
-    if events:
+            for film_id, row in films.items()
+        ),
+    )
+    if image_rows or held:
         with workspace.exclusive("custody"):
             Ledger.open(workspace.layout.custody).append(events, now=datetime.now(UTC))
 

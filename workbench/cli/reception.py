@@ -30,7 +30,7 @@ from workbench.cli.terms import TermsOption
 from workbench.cli.wiring import Workspace
 from workbench.custody.keys import write_secret
 from workbench.custody.ledger import Event, Ledger
-from workbench.custody.object_store import SealedStore, Staged
+from workbench.custody.object_store import SealedStore, Staged, sync_filesystem
 from workbench.custody.partners import require_partner
 from workbench.custody.receipt import PAGE, issue_receipt, receipt_folder
 from workbench.domain.delivery import Contribution
@@ -89,6 +89,7 @@ def receive(
                 _take(workspace, contribution, files, members, table, now)
             # Repeated for a known delivery too: the run that received it may have been cut short just before.
             dvc.add(layout.root, [layout.deliveries])
+            sync_filesystem(layout.root)  # only now may it be acknowledged: a power cut takes nothing of it back
     if known:
         notes += _told_otherwise(workspace, contribution, files, table)
         return _received(workspace, contribution, "was received already; nothing was written", notes)
@@ -128,6 +129,7 @@ def _take(
     rows = file_rows(contribution, files, table.files, salt=_salt(layout.custody))
     folder = layout.deliveries / contribution.contribution_id
     write_told(folder, contribution, table)
+    sync_filesystem(layout.root)  # the record makes it complete: it must not outlive the rest in a power cut
     write_contribution(folder, contribution, rows)
     forget_tombstone(folder)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +11,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from workbench.domain.findings import CODES, Finding, Refused, Severity
-from workbench.domain.geometry import Box
-from workbench.domain.lineage import canonical_json, parameter_digest, require_activity, sha256_hex, work_key
+from workbench.domain.findings import Refused
+from workbench.domain.lineage import canonical_json, require_activity, sha256_hex, work_key
 from workbench.domain.photograph import Origin
-from workbench.intake.partner_report import REMEDIES
+from workbench.intake.covers import ACTIVITY, NO_COVERS, Covers, redaction_rows
+from workbench.intake.kept import Journal, Unaltered
 from workbench.layout import Layout
 from workbench.ports import Track
 from workbench.tables import FILES, IMAGES, QUARANTINE, REDACTIONS, REMARKS, read_rows, write_table
-
-#: Name and version of this activity: raise the number whenever equal input may give other bytes.
-ACTIVITY = "working-copy/2"
-
-#: The tables are written after this many verdicts too, so that an interrupted run has at most these to redo.
-_KEEP_EVERY = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,27 +50,6 @@ Inspect = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[int, Verdict]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Covers:
-    """What is to be covered: boxes in pixels of the working copy, by photograph; and what covers them in a JPEG."""
-
-    boxes: Mapping[str, Sequence[Box]]
-    fill: Callable[[bytes, Sequence[Box]], bytes]
-
-    def of(self, image_id: str) -> Sequence[Box]:
-        """Return the boxes to be covered in a photograph, in the order of their edges; none for most."""
-        return sorted(self.boxes.get(image_id, ()), key=lambda box: box.xyxy)
-
-    def key(self, image_id: str, copy_key: str) -> str:
-        """Return the work key of the image that stands for a photograph: its copy's, and what is covered in it."""
-        boxes = [list(box.xyxy) for box in self.of(image_id)]
-        return work_key(activity=ACTIVITY, parameters={"covered": boxes}, inputs=(copy_key,)) if boxes else copy_key
-
-
-#: Nothing is covered.
-NO_COVERS = Covers(boxes={}, fill=lambda jpeg, _: jpeg)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
     """What the stage did: rows of its tables, and how many files it had to decode."""
 
@@ -91,9 +63,18 @@ class Admitted:
 class Judged:
     """The verdicts on a contribution's files so far, by the id of the file delivered: it is in one of the first two."""
 
-    images: dict[str, list[Mapping[str, Any]]]
+    images: dict[str, list[dict[str, Any]]]
     quarantine: dict[str, Mapping[str, Any]]
     remarks: dict[str, list[Mapping[str, Any]]]
+
+    def told(self, image_id: str) -> dict[str, Any]:
+        """Return a file's verdict as the journal notes it."""
+        return {
+            "file": image_id,
+            "images": self.images.get(image_id, []),
+            "quarantine": self.quarantine.get(image_id),
+            "remarks": self.remarks.get(image_id, []),
+        }
 
     def __contains__(self, image_id: str) -> bool:
         """Say whether a file has its verdict."""
@@ -138,17 +119,31 @@ def _admit_contribution(
     files = read_rows(folder / "files.parquet", FILES)
     target = layout.intake / folder.name
     keys = {row["image_id"]: file_key(row, params) for row in files}
-    judged = reusable(layout, target, keys, covers)
+    unaltered, journal = _unaltered(layout, target), _journal(target)
+    judged = reusable(layout, target, keys, covers, unaltered)
     todo = [row for row in files if row["image_id"] not in judged]
     shown = track(inspect(todo), total=len(todo), doing=f"Inspecting {folder.name}")
-    for count, (position, verdict) in enumerate(shown, start=1):
-        _judge(layout, target, judged, todo[position], verdict, keys[todo[position]["image_id"]], covers)
-        if count % _KEEP_EVERY == 0:
-            _write_tables(target, files, judged)
+    with journal:
+        for position, verdict in shown:
+            image_id = todo[position]["image_id"]
+            _judge(layout, target, judged, todo[position], verdict, keys[image_id], covers)
+            journal.note(judged.told(image_id))
     admitted, held, remarks = _write_tables(target, files, judged)
-    write_table(target / "redactions.parquet", REDACTIONS, _redaction_rows(admitted, covers))
+    write_table(target / "redactions.parquet", REDACTIONS, redaction_rows(admitted, covers, activity=ACTIVITY))
+    journal.remove()
     _remove_strays(target, {str(row["path"]) for row in admitted}, layout.data)
+    for row in admitted if todo else ():
+        unaltered.note(layout.data / row["path"], row["file_sha256"])
+    unaltered.write()
     return Admitted(images=tuple(admitted), quarantine=tuple(held), remarks=tuple(remarks), decoded=len(todo))
+
+
+def _unaltered(layout: Layout, target: Path) -> Unaltered:
+    return Unaltered(layout.state / "intake" / f"{target.name}.json")
+
+
+def _journal(target: Path) -> Journal:
+    return Journal(target / "verdicts.part")
 
 
 def _judge(
@@ -195,35 +190,42 @@ def file_key(row: Mapping[str, Any], params: Mapping[str, Any]) -> str:
     return work_key(activity=ACTIVITY, parameters={**params, "suffix": row["suffix"]}, inputs=(row["image_id"],))
 
 
-def _redaction_rows(images: Sequence[Mapping[str, Any]], covers: Covers) -> list[dict[str, Any]]:
-    """Return a row for each photograph with covered regions: its lineage."""
-    rows = []
-    for row in images:
-        if (parent := row.get("parent_image_id")) is not None:
-            names = ("x_min", "y_min", "x_max", "y_max")
-            regions = [dict(zip(names, map(float, box.xyxy), strict=True)) for box in covers.of(parent)]
-            rows.append(
-                {
-                    "image_id": row["image_id"],
-                    "parent_image_id": parent,
-                    "activity": ACTIVITY,
-                    "parameter_digest": parameter_digest({"covered": regions}),
-                    "regions": regions,
-                }
-            )
-    return rows
+def reusable(
+    layout: Layout,
+    target: Path,
+    keys: Mapping[str, str],
+    covers: Covers = NO_COVERS,
+    unaltered: Unaltered | None = None,
+) -> Judged:
+    """Return the verdicts of former runs that still hold: same key, every file unaltered, remarks at hand."""
+    known = unaltered or _unaltered(layout, target)
+
+    def holds(source: str, row: Mapping[str, Any]) -> bool:
+        """Say whether an image's row is of this key, of these covered regions, and its file as it was written."""
+        photograph = row["parent_image_id"] or row["image_id"]
+        same = source in keys and covers.key(photograph, keys[source]) == row["work_key"]
+        return same and known.is_same(layout.data / row["path"], row["file_sha256"])
+
+    judged = _tabled(target, keys, holds)
+    for entry in _journal(target).entries():
+        source, rows, held = entry["file"], entry["images"], entry["quarantine"]
+        if source in judged:
+            continue
+        if held and held["work_key"] == keys.get(source):
+            judged.quarantine[source] = held
+        elif rows and all(holds(source, row) for row in rows):
+            judged.images[source], judged.remarks[source] = rows, entry["remarks"]
+    return judged
 
 
-def reusable(layout: Layout, target: Path, keys: Mapping[str, str], covers: Covers = NO_COVERS) -> Judged:
-    """Return the verdicts of a former run that still hold: same key, every file unaltered, remarks at hand."""
-    images: dict[str, list[Mapping[str, Any]]] = {}
+def _tabled(target: Path, keys: Mapping[str, str], holds: Callable[[str, Mapping[str, Any]], bool]) -> Judged:
+    """Return the verdicts in the tables of a former run that still hold."""
+    images: dict[str, list[dict[str, Any]]] = {}
     broken = set()
     for row in _former(target / "images.parquet", IMAGES):
-        photograph, path = row["parent_image_id"] or row["image_id"], layout.data / row["path"]
-        source = row["source_image_id"] or photograph
+        source = row["source_image_id"] or row["parent_image_id"] or row["image_id"]
         images.setdefault(source, []).append(row)
-        same = source in keys and covers.key(photograph, keys[source]) == row["work_key"]
-        if not (same and path.is_file() and sha256_hex(path.read_bytes()) == row["file_sha256"]):
+        if not holds(source, row):
             broken.add(source)  # of a film all frames, or none
     remarks: dict[str, list[Mapping[str, Any]]] = {}
     try:
@@ -280,10 +282,10 @@ def _write_copy(
     }
 
 
-def _with_terms(image: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an image's row with what the delivery says about it."""
-    told = ("licence", "contribution_id", "partner_id", "seizure_id", "item_id")
-    return {**image, **{name: row[name] for name in told}}
+def _with_terms(image: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an image's row after what the delivery says about it was put into it."""
+    image.update({name: row[name] for name in ("licence", "contribution_id", "partner_id", "seizure_id", "item_id")})
+    return image
 
 
 def _remove_strays(target: Path, wanted: set[str], data: Path) -> None:
@@ -291,32 +293,3 @@ def _remove_strays(target: Path, wanted: set[str], data: Path) -> None:
     for path in (target / "images").glob("*/*"):
         if path.relative_to(data).as_posix() not in wanted:
             path.unlink()
-
-
-def remark_findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """Return one finding a kind of remark, as notes: how many admitted files it is about."""
-    counted = Counter(row["code"] for row in rows)
-    return [
-        Finding(
-            code=code,
-            subject=f"{count} admitted files",
-            message=CODES[code],
-            remedy="The partner's report names them: workbench quarantine.",
-            severity=Severity.NOTE,
-        )
-        for code, count in sorted(counted.items())
-    ]
-
-
-def quarantine_findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """Return one finding a quarantined file; they are warnings, since the rest of the delivery is admitted."""
-    return [
-        Finding(
-            code=row["code"],
-            subject=f"file {row['image_id'][:12]} of {row['contribution_id']}",
-            message=row["detail"],
-            remedy=f"For the partner: {REMEDIES.get(row['code'], 'hand over a sound copy if it matters.')}",
-            severity=Severity.WARNING,
-        )
-        for row in rows
-    ]

@@ -10,6 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from workbench.domain.findings import CODES, Finding, Severity
+
 #: What the partner can do about each reason; a test holds that every reason has one.
 REMEDIES: Mapping[str, str] = {
     "intake.decode-failed": "Open it on your side; if it opens there, save it anew as JPEG or PNG and hand that over.",
@@ -149,3 +151,32 @@ def write_report(folder: Path, report: Mapping[str, Any]) -> bool:
         part.write_bytes(data)
         os.replace(part, path)
     return new
+
+
+def remark_findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Return one finding a kind of remark, as notes: how many admitted files it is about."""
+    counted = Counter(row["code"] for row in rows)
+    return [
+        Finding(
+            code=code,
+            subject=f"{count} admitted files",
+            message=CODES[code],
+            remedy="The partner's report names them: workbench quarantine.",
+            severity=Severity.NOTE,
+        )
+        for code, count in sorted(counted.items())
+    ]
+
+
+def quarantine_findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Return one finding a quarantined file; they are warnings, since the rest of the delivery is admitted."""
+    return [
+        Finding(
+            code=row["code"],
+            subject=f"file {row['image_id'][:12]} of {row['contribution_id']}",
+            message=row["detail"],
+            remedy=f"For the partner: {REMEDIES.get(row['code'], 'hand over a sound copy if it matters.')}",
+            severity=Severity.WARNING,
+        )
+        for row in rows
+    ]

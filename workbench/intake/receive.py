@@ -93,6 +93,9 @@ def write_contribution(folder: Path, contribution: Contribution, rows: Sequence[
     write_table(folder / "files.parquet", FILES, rows)
     part = folder / "contribution.json.part"
     part.write_text(json.dumps(asdict(contribution), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for written in (folder / "files.parquet", part):
+        with written.open("rb") as file:
+            os.fsync(file.fileno())  # a record without its table must not come up after a power cut
     os.replace(part, folder / "contribution.json")
 
 

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import errno
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from workbench.cli.command import _translated
+from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
-from workbench.domain.findings import CODES, Busy, Finding, Refused
+from workbench.domain.findings import CODES, Busy, Finding, Refused, WorkbenchError
 
 Run = Callable[..., dict[str, Any]]
 
@@ -61,3 +66,33 @@ def test_an_undocumented_finding_code_is_refused() -> None:
     with pytest.raises(ValueError, match="not documented"):
         Finding(code="made.up", subject="x", message="y", remedy="z")
     assert all(code.count(".") == 1 and text.endswith(".") for code, text in CODES.items())
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "exit_code"),
+    [
+        (OSError(errno.EIO, "Input/output error", "f"), "workspace.disk-failed", 1),
+        (OSError(errno.ENOSPC, "No space left on device", "f"), "workspace.disk-full", 3),
+        (sqlite3.OperationalError("database or disk is full"), "workspace.disk-failed", 1),
+    ],
+)
+def test_a_failing_disk_is_told_in_a_sentence(error: Exception, code: str, exit_code: int) -> None:
+    def fails() -> Report:
+        raise error
+
+    with pytest.raises(WorkbenchError) as caught:
+        _translated(fails, (), {})
+    assert (caught.value.findings[0].code, caught.value.exit_code) == (code, exit_code)
+
+
+def test_a_full_disk_under_the_ledger_is_a_full_disk(tmp_path: Path) -> None:
+    def fills() -> Report:
+        with closing(sqlite3.connect(tmp_path / "small.db")) as database:
+            database.execute("PRAGMA max_page_count = 2")
+            database.execute("CREATE TABLE a (b)")
+            database.execute("INSERT INTO a VALUES (zeroblob(100000))")
+        raise AssertionError
+
+    with pytest.raises(Busy) as caught:
+        _translated(fills, (), {})
+    assert caught.value.findings[0].code == "workspace.disk-full"

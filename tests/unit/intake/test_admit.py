@@ -13,6 +13,7 @@ import pytest
 from workbench.domain.findings import Refused
 from workbench.intake import admit
 from workbench.intake.admit import Verdict, run_intake
+from workbench.intake.partner_report import quarantine_findings
 from workbench.layout import Layout
 from workbench.ports import silent
 from workbench.tables import FILES, IMAGES, QUARANTINE, read_rows, write_table
@@ -144,16 +145,19 @@ def test_a_damaged_table_of_a_former_run_is_made_anew(layout: Layout, deliver: C
     assert _state(layout) == before
 
 
-def test_an_interrupted_run_goes_on_where_its_tables_end(
-    layout: Layout, deliver: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(admit, "_KEEP_EVERY", 2)
+def test_an_interrupted_run_goes_on_with_every_verdict_it_had(layout: Layout, deliver: Callable[..., Path]) -> None:
     deliver("c-1", *"abcdefg")
     with pytest.raises(KeyboardInterrupt):
         _run(layout, _Inspector(fail_after=5))
+    journal = layout.intake / "c-1" / "verdicts.part"
+    noted = journal.read_text()
+    told = len(noted.strip().splitlines())
+    journal.write_text(noted + '{"file": "half a li')  # what a kill may leave
     again = _Inspector()
     _run(layout, again)
-    assert len(again.asked) == 3
+    assert told >= 4
+    assert len(again.asked) == 7 - told
+    assert not journal.exists()
     assert len(read_rows(layout.intake / "c-1" / "images.parquet", IMAGES)) == 7
 
 
@@ -184,6 +188,6 @@ def test_another_version_of_the_activity_is_refused(layout: Layout) -> None:
 def test_quarantine_is_told_as_warnings(layout: Layout, deliver: Callable[..., Path]) -> None:
     deliver("c-1", "a")
     done = _run(layout, _Inspector(broken=[_id("a")]))
-    (finding,) = admit.quarantine_findings(done.quarantine)
+    (finding,) = quarantine_findings(done.quarantine)
     assert finding.code == "intake.decode-failed"
     assert _id("a")[:12] in finding.subject

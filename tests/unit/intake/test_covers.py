@@ -12,7 +12,8 @@ import pytest
 
 from workbench.domain.geometry import Box
 from workbench.intake import admit
-from workbench.intake.admit import Covers, Frame, Verdict, run_intake
+from workbench.intake.admit import Frame, Verdict, run_intake
+from workbench.intake.covers import Covers
 from workbench.layout import Layout
 from workbench.ports import silent
 from workbench.tables import FILES, IMAGES, REDACTIONS, read_rows, read_stand_ins, write_table

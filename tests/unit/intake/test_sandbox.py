@@ -17,10 +17,15 @@ from pathlib import Path
 import pytest
 
 from workbench.adapters.sandbox import Lost, Sandbox
+from workbench.domain.findings import Busy
 
 
 def _ready() -> None:
     pass
+
+
+def _cannot_get_ready() -> None:
+    raise OSError(5, "Input/output error")
 
 
 def _process(_: int) -> int:
@@ -149,3 +154,13 @@ def test_a_worker_can_start_nothing_reach_nobody_and_read_no_file() -> None:
         answers = dict(box.map([*refused, *allowed]))
     assert answers == dict(enumerate(["PermissionError"] * len(refused) + ["done"] * len(allowed)))
     assert Path("/etc/passwd").read_bytes(), "the worker is confined, not this process"
+
+
+def test_workers_that_cannot_start_are_the_machine_s_trouble_and_no_verdict(capfd: pytest.CaptureFixture[str]) -> None:
+    with (
+        Sandbox(_process, prepare=_cannot_get_ready, workers=1, timeout_s=5) as sandbox,
+        pytest.raises(Busy, match="before they were ready") as caught,
+    ):
+        list(sandbox.map([1]))
+    assert caught.value.findings[0].code == "intake.no-workers"
+    assert "Traceback" not in capfd.readouterr().err

@@ -163,3 +163,13 @@ def test_what_the_transform_says_is_what_the_pixels_show(
     # A pixel of the copy and the rounding of its size is what a seen edge may be off.
     assert transform.box_to_upright(box).xyxy == pytest.approx(seen.xyxy, abs=1.6)
     assert transform.box_to_original(seen).xyxy == pytest.approx(box.xyxy, abs=1.6 / copied.scale)
+
+
+@pytest.mark.parametrize("trouble", [ImportError("no module"), OSError(5, "Input/output error")])
+def test_the_machine_s_trouble_is_no_verdict_on_a_file(monkeypatch: pytest.MonkeyPatch, trouble: Exception) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(images, "_copy", fails)
+    with pytest.raises(type(trouble)):
+        images.make_working_copy(_encode(_upright(), "PNG"), ".png", PARAMETERS)

@@ -213,7 +213,12 @@ def test_only_the_formats_chosen_are_written(layout: Layout, run_assemble: Calla
     assert not found & {"labels", "voc", "croissant.json", "README.md", "data.yaml", "cvat_test.xml"}
 
 
-ring = st.lists(st.tuples(st.floats(0, 300), st.floats(0, 200)), min_size=3, max_size=8)
+def _millionths(limit_px: int) -> st.SearchStrategy[float]:
+    """Coordinates as labelling keeps them: to a millionth of a pixel."""
+    return st.integers(0, limit_px * 1_000_000).map(lambda value: value / 1_000_000)
+
+
+ring = st.lists(st.tuples(_millionths(300), _millionths(200)), min_size=3, max_size=8)
 
 
 @given(ring)
