@@ -135,7 +135,7 @@ def test_a_curator_excludes_photographs_in_a_browser_and_the_stage_leaves_them_o
         looker.locator("label").click()
     _picture(page, "selected")
     assert "exclude for 2 photographs noted, by ada." in _decide(page, "exclude", "out of focus")
-    (decision,) = read_decisions(curated.decisions)
+    (decision,) = read_decisions(curated.curation_decisions)
     assert (decision.action, decision.actor, decision.reason) == ("exclude", "ada", "out of focus")
     assert (curated.data / "04_decisions.dvc").is_file()
     left_out = {row["image_id"]: row["excluded"] for row in _curate(curated) if row["excluded"]}

@@ -76,6 +76,7 @@ def test_another_acceptance_is_tried_as_an_experiment(tmp_path: Path, workbench:
     pipeline.pop("plots", None)
     pipeline.pop("metrics", None)
     (root / "dvc.yaml").write_text(yaml.safe_dump(pipeline))
+    (root / "data" / "01_intake").mkdir(parents=True)  # nothing is covered, so labels stay where they are
     _answers(root / "data" / "02_labelling" / "parts")
     dvc.add(root, [root / "data" / "02_labelling"])
     dvc.repro(root, ["adjudication"])

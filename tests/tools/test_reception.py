@@ -248,7 +248,7 @@ def test_each_file_s_fate_is_told_in_the_partner_s_own_words(
     (delivery / "trailing.jpg").write_bytes(sound + b"more than the picture")
     cid = workbench("receive", delivery, "--partner", "lab", "--workspace", root)["data"]["contribution_id"]
     answer = workbench("intake", "--workspace", root)
-    assert answer["data"] == {"admitted": 3, "quarantined": 2, "remarks": 2}
+    assert answer["data"] == {"admitted": 3, "quarantined": 2, "remarks": 2, "faces": 0}
     assert all("Meier" not in str(finding) for finding in answer["findings"])
     folder = root / "custody" / "receipts" / cid
     page, report = (folder / "report.html").read_text(), json.loads((folder / "report.json").read_text())
@@ -297,7 +297,7 @@ def test_a_film_is_admitted_as_its_frames(
     entries = [e for e in workbench("ledger", "show", "--workspace", root)["data"]["entries"] if e["kind"] == "admit"]
     assert {entry["object_sha256"] for entry in entries} == {film, *images_rows["image_id"]}
     receipt = json.loads((root / "custody" / "receipts" / folder.name / "receipt.json").read_text())
-    verdicts = {file["sha256"]: file["status"] for file in receipt["files"]}
+    verdicts = {file["sha256"]: file["verdict"]["status"] for file in receipt["files"]}
     assert verdicts[film] == "admitted"  # the film too, though its frames are what was admitted
     workbench("ledger", "verify", "--objects", "--workspace", root)
 

@@ -38,12 +38,17 @@ def remotes(root: Path) -> dict[str, str]:
 
 
 def remotes_known_now(root: Path) -> dict[str, dict[str, Any]]:
-    """Return the remotes of a workspace on this machine: an old revision does not know those named since, nor keys."""
+    """Return cache and remotes of a workspace on this machine: an old revision does not know those named since, nor keys."""
     if not (root / ".dvc").is_dir():
         return {"core": {}}
+    from dvc.repo import Repo
+
     known = _config(root)
     default = {"remote": known["core"]["remote"]} if "remote" in known["core"] else {}
-    return {"core": default, "remote": {name: dict(options) for name, options in known["remote"].items()}}
+    with Repo(str(root)) as repo:
+        # Named, because a revision is opened as if it lay elsewhere: DVC then looks into remotes alone.
+        cache = {"dir": repo.cache.local_cache_dir}
+    return {"core": default, "cache": cache, "remote": {name: dict(options) for name, options in known["remote"].items()}}
 
 
 def push_revisions(root: Path, revisions: Sequence[str], remote: str | None) -> int:
