@@ -177,8 +177,16 @@ def tag_exists(root: Path, name: str) -> bool:
 
 
 def tags(root: Path) -> list[str]:
-    """Return git's tags, which is what releases are."""
-    return _git(root, ["tag", "--list"]).split()
+    """Return git's tags, which is what releases are; none outside git."""
+    return _git(root, ["tag", "--list"]).split() if (root / ".git").exists() else []
+
+
+def show(root: Path, revision: str, path: str) -> str | None:
+    """Return a file's text as it is in a git revision; nothing if it is not there."""
+    try:
+        return _git(root, ["show", f"{revision}:{path}"])
+    except Refused:
+        return None
 
 
 def commit_and_tag(root: Path, name: str, paths: Sequence[Path], message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -21,6 +22,10 @@ _MADE = ["rendered", "augmented"]
 
 #: Documents inserted at a time.
 _BATCH = 2000
+
+#: What is noticed names another image by so many digits of its id, or by all.
+_NAMED_DIGITS = 12
+_DIGITS = re.compile(r"[0-9a-f]{12,}")
 
 #: What the saved view of each notice is for.
 _ABOUT_NOTICES = {
@@ -93,6 +98,52 @@ def show_dataset(
             fo.delete_dataset(name)
         dataset.name = name
         return count
+
+
+def count_samples(*, mongo_uri: str, contribution_id: str, images: Sequence[str], remove: bool = False) -> int:
+    """Return how many samples of all datasets show or come from a contribution or these images; perhaps remove them.
+
+    With ``remove``, what FiftyOne computed over a dataset that held some (embeddings, similarity) goes too, and no
+    other sample names them any more, as its near-duplicate or in what was noticed about it.
+
+    Raises
+    ------
+    Busy
+        ``servers.database-away`` if the database does not answer.
+
+    """
+    with _database(mongo_uri):
+        import fiftyone as fo
+        from fiftyone import ViewField
+
+        gone, found = set(images), 0
+        for name in fo.list_datasets():
+            dataset = fo.load_dataset(name)
+            fields = dataset.get_field_schema()
+            wanted = {"image_id": gone, "parent_image_id": gone, "contribution_id": {contribution_id}}
+            matches = [ViewField(key).is_in(sorted(values)) for key, values in wanted.items() if key in fields]
+            if not matches:
+                continue
+            view = dataset.match(ViewField.any(matches))
+            found += len(view)
+            if remove and len(view):
+                dataset.delete_samples(view)
+                dataset.delete_brain_runs()
+                _forget_mentions(dataset, gone)
+        return found
+
+
+def _forget_mentions(dataset: Any, gone: set[str]) -> None:
+    """Take out of the samples that stay what names one that is gone, by its id or the first digits of it."""
+    starts = {image_id[:_NAMED_DIGITS] for image_id in gone}
+
+    def names_one(text: str) -> bool:
+        return any(run[:_NAMED_DIGITS] in starts for run in _DIGITS.findall(text))
+
+    for field in ("near_duplicates", *NOTICES):
+        if field in dataset.get_field_schema() and len(dataset):
+            listed = dataset.values(field)
+            dataset.set_values(field, [[one for one in texts or [] if not names_one(one)] for texts in listed])
 
 
 @contextmanager

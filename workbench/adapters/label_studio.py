@@ -140,6 +140,18 @@ class LabelStudioServer:
                 annotation["completed_by"] = emails.get(int(number or 0), f"user-{number}")
         return tasks
 
+    def project_ids(self) -> list[int]:
+        """Return the ids of all projects."""
+        with self._asked():
+            return [int(project.id) for project in self._client.projects.list()]
+
+    def delete_tasks(self, project_id: int, task_ids: Sequence[int]) -> None:
+        """Delete tasks with everything answered about them."""
+        with self._asked():
+            for start in range(0, len(task_ids), CHUNK):
+                chosen = {"all": False, "included": list(task_ids[start : start + CHUNK])}
+                self._client.actions.create(id="delete_tasks", project=project_id, selected_items=chosen)
+
     def answer(self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float) -> int:
         """Submit an answer to a task as this token's user; return its number on the server."""
         with self._asked():

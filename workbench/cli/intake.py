@@ -16,10 +16,10 @@ from workbench import tables
 from workbench.adapters import dvc, images, inspection, video
 from workbench.adapters.cover import cover
 from workbench.adapters.sandbox import Lost, Sandbox
+from workbench.cli.acting import DryRunOption, actor
 from workbench.cli.command import command
 from workbench.cli.partner_report import quarantine, write_reports
 from workbench.cli.receipts import reissue_receipts
-from workbench.cli.reception import DryRunOption, actor
 from workbench.cli.redaction_covering import forget_uncovered, note_uncovered
 from workbench.cli.redaction_state import read_searched
 from workbench.cli.report import Report

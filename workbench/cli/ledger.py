@@ -14,8 +14,9 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.cli.acting import DryRunOption, actor
 from workbench.cli.command import command
-from workbench.cli.reception import DryRunOption, actor
+from workbench.cli.contributions import terms_findings
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace, template_root
 from workbench.custody import fixity, receipt_check
@@ -26,7 +27,9 @@ from workbench.custody.ledger import Entry, Ledger
 from workbench.custody.object_store import SealedStore
 from workbench.custody.receipt import RECEIPT, kept_notes
 from workbench.custody.rotation import key_at
-from workbench.domain.findings import Finding, WorkbenchError, bad_usage, refused
+from workbench.custody.standing import withdrawn_contributions
+from workbench.custody.withdrawal import unfinished_findings
+from workbench.domain.findings import Finding, Severity, WorkbenchError, bad_usage, refused
 
 #: Fewer digits are an entry's number, not the beginning of a SHA-256.
 SHORTEST_ID = 8
@@ -85,18 +88,28 @@ def ledger_verify(
     with opened(workspace) as ledger:
         checked = audit(ledger, held=_held_notes(workspace, ledger))
         findings, originals = list(checked.findings), 0
-        if objects and not findings:
+        sound = not findings
+        if sound:
+            findings += terms_findings(workspace.layout)
+        if objects and sound:
             store = SealedStore(custody)
-            listed = (fixity.Sealed(contribution_id=cid, object_id=object_id) for cid, object_id in store.listed())
             expected = fixity.objects_entered(ledger.each())
+            withdrawn = withdrawn_contributions(ledger)
+            listed = (
+                fixity.Sealed(contribution_id=cid, object_id=object_id)
+                for cid, object_id in store.listed()
+                if cid not in withdrawn
+            )
             wanted = sorted({*expected, *listed})
             originals = len(wanted)
             shown = workspace.track(wanted, total=originals, doing="Hashing originals")
             findings += fixity.check_objects(store, shown)
             findings += fixity.check_names(custody, ledger.of_kind("names"), expected)
             findings += _check_receipts(custody, ledger)
+            findings += unfinished_findings(custody, sorted(withdrawn))
     what = f"{checked.entries} entries" + (f", {originals} originals" if objects else "")
-    summary = f"Something is wrong: {what} checked." if findings else f"The ledger is sound: {what} checked."
+    wrong = any(finding.severity is Severity.ERROR for finding in findings)
+    summary = f"Something is wrong: {what} checked." if wrong else f"The ledger is sound: {what} checked."
     data = {"entries": checked.entries, "checkpoints": checked.checkpoints, "objects": originals}
     return Report(summary=summary, data=data, findings=findings)
 

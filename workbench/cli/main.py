@@ -31,6 +31,7 @@ _MODULES = (
     "synthesis",
     "augmentation",
     "release",
+    "release_verify",
     "release_compare",
     "release_handover",
     "release_reproduce",

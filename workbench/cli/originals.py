@@ -192,7 +192,7 @@ def _original_of(layout: Layout, ledger: Ledger, image: str) -> tuple[str, str, 
     for prefix in {image.lower(), *(_root(image_id, parents) for image_id in wanted)}:
         for entry in ledger.of_object(prefix):
             said = entry.said()
-            if said["kind"] == "receive":
+            if said["kind"] == "receive" and _stands(ledger, said["contribution_id"], entry.seq):
                 received.setdefault(said["object_sha256"], said["contribution_id"])
     if len(received) != 1:
         several = f"leads to {len(received)} originals." if received else "leads back to no original."
@@ -201,6 +201,12 @@ def _original_of(layout: Layout, ledger: Ledger, image: str) -> tuple[str, str, 
         )
     ((image_id, contribution_id),) = received.items()
     return contribution_id, image_id, _suffix(layout, contribution_id, image_id)
+
+
+def _stands(ledger: Ledger, contribution_id: str, seq: int) -> bool:
+    """Say whether a reception was not withdrawn since."""
+    withdrawn = ledger.newest_of_contribution(contribution_id, [fixities.WITHDRAWN])
+    return withdrawn is None or withdrawn < seq
 
 
 def _parents(layout: Layout) -> dict[str, str | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import io
 import json
 import secrets
@@ -15,8 +14,19 @@ from typing import Annotated
 import typer
 
 from workbench.adapters import bagit, dvc
+from workbench.cli.acting import DryRunOption, actor
+from workbench.cli.readmission import (
+    ReadmitOption,
+    enter_readmission,
+    forget_tombstone,
+    reception_key,
+    require_same_terms,
+    require_welcome,
+    under_terms,
+)
 from workbench.cli.reception_table import seizure_table
 from workbench.cli.report import Report
+from workbench.cli.terms import TermsOption
 from workbench.cli.wiring import Workspace
 from workbench.custody.keys import write_secret
 from workbench.custody.ledger import Event, Ledger
@@ -25,6 +35,7 @@ from workbench.custody.partners import require_partner
 from workbench.custody.receipt import PAGE, issue_receipt, receipt_folder
 from workbench.domain.delivery import Contribution
 from workbench.domain.findings import Finding, Severity, bad_usage
+from workbench.domain.terms import terms_digest
 from workbench.intake.archive import Member, links_in, open_delivery
 from workbench.intake.receive import (
     Delivered,
@@ -37,18 +48,10 @@ from workbench.intake.receive import (
 from workbench.intake.seizure_table import SeizureTable
 from workbench.intake.told import told_otherwise, write_told
 
+__all__ = ["DryRunOption", "actor", "names_reference", "receive"]
+
 #: Files made durable together: one synchronisation of the file system serves them all.
 _BATCH = 300
-
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")]
-
-
-def actor() -> str:
-    """Return who acts: the user name the system knows, or ``unknown``."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
 
 
 def receive(
@@ -57,11 +60,13 @@ def receive(
     workspace: Workspace,
     partner: Annotated[str, typer.Option("--partner", metavar="ID", help="Who hands it over.")],
     seizures: Annotated[Path | None, typer.Option("--seizures", help="CSV or XLSX; see `reference template`.")] = None,
+    terms: TermsOption = None,
+    readmit: ReadmitOption = None,
     dry_run: DryRunOption = False,
 ) -> Report:
     """Receive a delivery: hash and seal the originals, enter them in the ledger, give a receipt."""
     layout = workspace.layout
-    giver = require_partner(layout.custody, partner)
+    giver = under_terms(require_partner(layout.custody, partner), terms)
     _require_apart(path, workspace)
     channel = "bag" if bagit.is_bag(path) else "folder" if path.is_dir() else "zip"
     root = bagit.validate_bag(path) if channel == "bag" else path
@@ -72,12 +77,15 @@ def receive(
         contribution = plan_contribution(giver, files, received_at=now.isoformat(timespec="seconds"), channel=channel)
         notes = _links_passed_over(root)
         folder = layout.deliveries / contribution.contribution_id
+        require_welcome(workspace, contribution, files, readmitted=readmit is not None)
+        require_same_terms(folder, contribution, stated=terms is not None)
         if dry_run:
             verb = "was received already" if _is_complete(folder) else "would be received"
             return _received(workspace, contribution, f"{verb}; nothing was written", notes)
         with workspace.exclusive("custody"):
             known = _is_complete(folder)
             if not known:
+                enter_readmission(workspace, contribution, files, readmit)
                 _take(workspace, contribution, files, members, table, now)
             # Repeated for a known delivery too: the run that received it may have been cut short just before.
             dvc.add(layout.root, [layout.deliveries])
@@ -110,7 +118,7 @@ def _take(
     names_id = _seal(workspace, contribution, files, members)
     _enter(workspace, contribution, files, names_id, now)
     ledger = Ledger.open(layout.custody)
-    first = ledger.find(_once(contribution, files[0]))
+    first = ledger.find(f"{reception_key(workspace, contribution)}/{files[0].image_id}")
     if first is not None:  # a repeat after an interruption keeps the moment of the first entry
         claimed = datetime.fromisoformat(json.loads(first.body)["claimed_time"])
         contribution = replace(contribution, received_at=claimed.isoformat(timespec="seconds"))
@@ -123,6 +131,7 @@ def _take(
     write_told(folder, contribution, table)
     sync_filesystem(layout.root)  # the record makes it complete: it must not outlive the rest in a power cut
     write_contribution(folder, contribution, rows)
+    forget_tombstone(folder)
 
 
 def _require_apart(path: Path, workspace: Workspace) -> None:
@@ -231,15 +240,12 @@ def _sealed(store: SealedStore, contribution: Contribution, file: Delivered, mem
     return sealed
 
 
-def _once(contribution: Contribution, file: Delivered) -> str:
-    return f"receive/{contribution.contribution_id}/{file.image_id}"
-
-
 def _enter(
     workspace: Workspace, contribution: Contribution, files: Sequence[Delivered], names_id: str, now: datetime
 ) -> None:
     """Enter each file and the sealed list of names once in the ledger."""
     who, cid = actor(), contribution.contribution_id
+    key, digest = reception_key(workspace, contribution), terms_digest(contribution.licence, contribution.terms)
 
     def event(kind: str, object_id: str, size_bytes: int | None, reason: str, once: str) -> Event:
         return Event(
@@ -250,13 +256,13 @@ def _enter(
             object_sha256=object_id,
             size_bytes=size_bytes,
             reason=reason,
+            terms_sha256=digest,
             once=once,
         )
 
-    events = [
-        event("receive", file.image_id, file.size_bytes, "delivered", _once(contribution, file)) for file in files
-    ]
-    events.append(event("names", names_id, None, "sealed list of the delivered file names", f"names/{cid}"))
+    events = [event("receive", file.image_id, file.size_bytes, "delivered", f"{key}/{file.image_id}") for file in files]
+    listed = f"names/{key.removeprefix('receive/')}"
+    events.append(event("names", names_id, None, "sealed list of the delivered file names", listed))
     Ledger.open(workspace.layout.custody).append(events, now=now)
 
 

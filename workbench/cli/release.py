@@ -1,4 +1,4 @@
-"""Commands of releases: assemble, build, verify, compare, hand over, show."""
+"""Commands of releases: assemble, build, show; and what those that verify, compare and hand over share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import typer
 
 from workbench import __version__
 from workbench.adapters import dvc
-from workbench.cli import release_formats, release_gate, release_ledger
+from workbench.cli import release_formats, release_gate, release_ledger, revocations
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
-from workbench.domain.findings import Finding, Refused, Severity, bad_usage, refused
+from workbench.domain.findings import Finding, Refused, Severity, refused
 from workbench.ports import Files
 
 release = typer.Typer(help="Build, verify, compare and hand over dataset versions.", no_args_is_help=True)
@@ -87,6 +87,7 @@ def build(
         _require_new(workspace, name, digest)
         _write_record(workspace, name, digest)
         paths = [target / RECORD, target / "splits.csv", target / "public_key.pem"]
+        paths += revocations.name_successor(workspace, name)
         dvc.commit_and_tag(layout.root, name, paths, f"Release {name}")
     facts = _facts(layout.release)
     return Report(
@@ -150,108 +151,9 @@ def _write_record(workspace: Workspace, name: str, digest: str) -> None:
     write_whole(target / RECORD, envelope_bytes(document, ledger.sign))
 
 
-@command(release, "verify")
-def verify(
-    subject: Annotated[
-        str | None,
-        typer.Argument(metavar="[NAME|PATH]", help="A release's name, or a bundle or folder. [default: the newest]"),
-    ] = None,
-    *,
-    workspace: Workspace | None,
-    key: Annotated[Path | None, typer.Option("--key", help="The public key you trust, as PEM.")] = None,
-) -> Report:
-    """Prove that a release is what was signed: every byte, the signature, and the ledger's entry."""
-    from workbench.custody.keys import verify_signature
-    from workbench.release.verify import check_release
-
-    if subject is not None and (Path(subject).is_dir() or Path(subject).is_file()):
-        return _verify_elsewhere(Path(subject), key)
-    space = need(workspace)
-    record = record_of(space, subject)
-    public_pem = _key_text(key) or release_ledger.public_key(space.layout.custody, record)
-    if public_pem is None:  # a clone of the workspace has the records, not the custody folder
-        public_pem = (space.layout.records / record.name / "public_key.pem").read_text(encoding="utf-8")
-    files, notes = data_of(space, record)
-    checks = check_release(
-        files, record, public_pem, verify_signature=verify_signature, ledger_problem=release_ledger.ledger_problem
-    )
-    findings = [*checks, *_ledger_findings(space, record)]
-    return _verdict(f"Release {record.name}", findings, notes, record.manifest_sha256)
-
-
-def _verify_elsewhere(path: Path, key: Path | None) -> Report:
-    """Verify a bundle (folder or file), or as far as it goes a bare release folder, without any workspace."""
-    from workbench.custody.keys import verify_signature
-    from workbench.release import places
-    from workbench.release.bundle import KEY, bundle_data, bundle_files, check_bundle, is_bundle
-    from workbench.release.manifest import check_files, manifest_digest
-    from workbench.release.record import RECORD, parse_record
-    from workbench.release.verify import check_release
-
-    if path.is_dir() and not is_bundle(path) and not (path / RECORD).exists():
-        findings = list(check_files(path))
-        remark = note(
-            "release.unsigned", str(path), "has no signed record beside it.", "Verify an exported bundle instead."
-        )
-        return _verdict(str(path), findings, [remark], manifest_digest(path))
-    whole = bundle_files(path)
-    record = parse_record(places.read(whole, RECORD), f"{RECORD} in {path}")
-    notes = []
-    if key is None:
-        notes.append(
-            note(
-                "release.unsigned",
-                KEY,
-                "came with the bundle, so it proves nothing about who signed.",
-                "Give the key you have from elsewhere with --key, or compare the fingerprint as HOWTO-VERIFY.txt says.",
-            )
-        )
-    checks = check_release(
-        bundle_data(whole),
-        record,
-        _key_text(key) or places.read(whole, KEY).decode("utf-8", "replace"),
-        verify_signature=verify_signature,
-        ledger_problem=release_ledger.ledger_problem,
-    )
-    findings = [*checks, *check_bundle(whole, record)]
-    return _verdict(f"Release {record.name} in {path}", findings, notes, record.manifest_sha256)
-
-
-def _verdict(what: str, findings: list[Finding], notes: list[Finding], digest: str) -> Report:
-    if not findings:
-        return Report(
-            summary=f"{what} is sound: every byte is what was recorded.",
-            data={"sound": True, "manifest_sha256": digest},
-            findings=notes,
-        )
-    return Report(
-        summary=f"{what} is NOT sound: {len(findings)} findings.",
-        data={"sound": False, "problems": len(findings), "manifest_sha256": digest},
-        findings=[*findings[:TOLD], *notes],
-    )
-
-
 def note(code: str, subject: str, message: str, remedy: str) -> Finding:
     """Return a finding that is a warning."""
     return Finding(code=code, subject=subject, message=message, remedy=remedy, severity=Severity.WARNING)
-
-
-def _ledger_findings(workspace: Workspace, record: Any) -> list[Finding]:
-    """Return what the workspace's own ledger says against a record; nothing where the ledger is elsewhere."""
-    from workbench.custody.ledger import Ledger
-
-    if release_ledger.public_key(workspace.layout.custody) is None:
-        return []
-    entry = release_ledger.find_entry(Ledger.open(workspace.layout.custody), record.name)
-    part = record.predicate.get("ledger", {})
-    if entry is not None and release_ledger.encoded(entry) == part.get("entry"):
-        return []
-    message = "has no entry in this workspace's ledger, or another one."
-    return [
-        Finding(
-            code="release.not-in-ledger", subject=record.name, message=message, remedy="Run `workbench ledger verify`."
-        )
-    ]
 
 
 def data_of(workspace: Workspace, record: Any) -> tuple[Files, list[Finding]]:
@@ -261,6 +163,7 @@ def data_of(workspace: Workspace, record: Any) -> tuple[Files, list[Finding]]:
     from workbench.release.places import FolderFiles
 
     layout = workspace.layout
+    revocations.require_current(workspace, record)
     newest = records_of(workspace)[-1].name == record.name
     there = layout.release.is_dir()
     if there:
@@ -301,13 +204,15 @@ def card(name: NameOption = None, *, workspace: Workspace) -> Report:
 
 @command(release, "list")
 def list_releases(*, workspace: Workspace) -> Report:
-    """List the releases of this workspace, oldest first."""
+    """List the releases of this workspace, oldest first, and whether each may still be used."""
+    states = revocations.states(workspace)
     rows = [
         {
             "name": record.name,
             "images": record.predicate["counts"]["images"],
             "objects": record.predicate["counts"]["instances"],
             "manifest_sha256": record.manifest_sha256[:16],
+            "state": states.get(record.manifest_sha256, "current"),
         }
         for record in records_of(workspace)
     ]
@@ -348,15 +253,6 @@ def record_of(workspace: Workspace, name: str | None) -> Any:
 def need(workspace: Workspace | None) -> Workspace:
     """Return the workspace, or refuse where there is none."""
     return workspace or Workspace.find(None)
-
-
-def _key_text(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise bad_usage("usage.bad-argument", path, "cannot be read as a public key.", "Name a PEM file.") from error
 
 
 def _facts(folder: Path) -> dict[str, Any]:

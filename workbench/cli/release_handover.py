@@ -38,9 +38,10 @@ def export(
 ) -> Report:
     """Write a bundle (BagIt) that verifies without this workspace, and enter the hand-over in the ledger."""
     from workbench.custody.ledger import Ledger
-    from workbench.release.bundle import HOWTO, REVOCATIONS, write_bundle
+    from workbench.release.bundle import HOWTO, write_bundle
     from workbench.release.manifest import check_files
     from workbench.release.record import RECORD
+    from workbench.release.revocation import NAME as REVOCATIONS
 
     record = record_of(workspace, name)
     if destination.exists():

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from workbench.adapters import dvc
+from workbench.cli import revocations
 from workbench.cli.command import command
 from workbench.cli.release import NameOption, data_of, record_of, release
 from workbench.cli.report import Report
@@ -44,6 +45,7 @@ def reproduce(
     from workbench.release.rebuilt import first_difference
 
     record = record_of(workspace, name)
+    revocations.require_current(workspace, record)
     then, now = record.predicate.get("environment", {}), environment()
     pipeline = _pipeline(workspace, record.name)
     stored = _stored(workspace, record.name, pipeline, then, now, keep_renders=stored_renders)

@@ -15,6 +15,7 @@ from rich.console import Console
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
+from workbench.domain.findings import WorkbenchError
 
 #: Seconds all servers together may take to answer, with Label Studio's database still to be made.
 _READY_S = 240.0
@@ -47,12 +48,24 @@ def up(
         try:
             with servers.running(workspace.layout, ports=ports, fiftyone=not no_fiftyone, ready_s=_READY_S) as up_now:
                 _print_addresses(say, workspace, up_now.addresses)
+                _complete_withdrawals(say, workspace)
                 while not told.wait(_LOOK_EVERY_S):
                     for name in up_now.revive(ready_s=_READY_S):
                         say.print(f"{name} had ended and was started again.")
         except KeyboardInterrupt:
             pass  # asked to stop: by now they are
     return Report(summary="The servers are stopped.")
+
+
+def _complete_withdrawals(say: Console, workspace: Workspace) -> None:
+    """Complete withdrawals that waited for these servers; one that cannot be completed now is said and left."""
+    from workbench.cli.withdrawal import complete_pending
+
+    try:
+        for report in complete_pending(workspace):
+            say.print(report.summary)
+    except WorkbenchError as error:
+        say.print(f"A withdrawal is still pending. {error}")
 
 
 def _print_addresses(say: Console, workspace: Workspace, addresses: dict[str, dict[str, str]]) -> None:

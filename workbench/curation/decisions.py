@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -131,14 +131,50 @@ def append_decision(folder: Path, decision: Decision) -> None:
     read_decisions(folder)
     path = folder / NAME
     before = path.read_bytes() if path.is_file() else b""
-    record = {**asdict(decision), "after": hashlib.sha256(before).hexdigest()}
     folder.mkdir(parents=True, exist_ok=True)
+    _write(path, before + _line(decision, after=before))
+
+
+def _line(decision: Decision, *, after: bytes) -> bytes:
+    record = {**asdict(decision), "after": hashlib.sha256(after).hexdigest()}
+    return canonical_json(record).encode() + b"\n"
+
+
+def _write(path: Path, content: bytes) -> None:
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
-        file.write(before + canonical_json(record).encode() + b"\n")
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def rewrite_without(folder: Path, gone: Collection[str], blank: Callable[[str], str]) -> None:
+    """Write the list anew without photographs that were withdrawn; the file is replaced whole or not at all.
+
+    This is the one exception to a list that only grows: what a partner takes back must not be spoken of. Decisions that
+    speak of no other photograph go; the others stay in their order, under hashes of the list as it is now.
+
+    Parameters
+    ----------
+    gone
+        The withdrawn image_ids.
+    blank
+        Puts identifiers of what was withdrawn out of a reason.
+
+    Raises
+    ------
+    Refused
+        ``curation.decisions-altered`` if what stands there is not as it was written.
+
+    """
+    lines = b""
+    for decision in read_decisions(folder):
+        left = tuple(image_id for image_id in decision.image_ids if image_id not in gone)
+        if not left or (decision.action is Action.GROUP and len(left) == 1):
+            continue
+        lines += _line(replace(decision, image_ids=left, reason=blank(decision.reason)), after=lines)
+    _write(folder / NAME, lines)
 
 
 def require_known(image_ids: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ class Event:
         receive, admit, quarantine, annotate, adjudicate, release, export, partner, ...
     object_sha256
         The bytes concerned, 64 hexadecimal digits; null where the event concerns none.
+    terms_sha256
+        Digest of the licence and usage terms it happened under (`domain.terms.terms_digest`).
     facts
         What else this kind of event says: counts, public keys.
     once
@@ -35,6 +37,7 @@ class Event:
     object_sha256: str | None = None
     size_bytes: int | None = None
     reason: str | None = None
+    terms_sha256: str | None = None
     facts: Mapping[str, Any] | None = None
     once: str | None = None
 

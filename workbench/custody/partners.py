@@ -1,4 +1,4 @@
-"""The register of partners: who contributes, under which licence."""
+"""The register of partners: who contributes, under which licence and terms."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def plan_partner(known: dict[str, Partner], partner: Partner) -> dict[str, Partn
         raise refused(
             "custody.partner-exists",
             partner.partner_id,
-            "is registered with another name or licence.",
-            "Choose another id; terms of past contributions do not change.",
+            "is registered with another name, licence or terms.",
+            "Choose another id, or change the terms of future contributions with `workbench partner terms`.",
         )
     return dict(sorted((known | {partner.partner_id: partner}).items()))
 

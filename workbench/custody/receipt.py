@@ -13,7 +13,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from workbench.custody.receipt_page import page_foot, page_head, page_row
 from workbench.domain.delivery import Contribution
 from workbench.domain.findings import CODES, refused
 from workbench.domain.lineage import canonical_json
+from workbench.domain.terms import terms_digest
 from workbench.layout import Layout
 from workbench.tables import IMAGES, QUARANTINE, read_rows
 
@@ -81,7 +82,8 @@ def issue_receipt(
         "receipt": FORMAT,
         "checkpoint": checkpoint.note,
         "public_key": ledger.public_key_pem(),
-        "contribution": asdict(contribution),
+        "contribution": {**asdict(contribution), "terms": contribution.terms.to_json()},
+        "terms_sha256": terms_digest(contribution.licence, contribution.terms),
     }
     files = _files(layout, ledger, stands, names, checkpoint, contribution.contribution_id)
     counts = Counter(stand.status for stand in stands.values())
@@ -100,7 +102,10 @@ def _stands(layout: Layout, ledger: Ledger, contribution_id: str) -> dict[str, S
         said = entry.said()
         kind, image_id = said["kind"], said.get("object_sha256", "")
         if kind == "receive":
-            stands[image_id] = Stand(received=entry.seq)
+            was = stands.get(image_id)
+            # Taken in again after a withdrawal: a verdict on the same bytes by the same rules is entered once only.
+            again = was if was is not None and image_id in present else Stand(received=entry.seq)
+            stands[image_id] = replace(again, received=entry.seq)
         elif kind in STATUS and image_id in stands and present.get(image_id, said.get("once")) == said.get("once"):
             stands[image_id] = Stand(received=stands[image_id].received, verdict=entry.seq, status=STATUS[kind])
     return stands

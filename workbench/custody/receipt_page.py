@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from workbench.custody.keys import fingerprint
+from workbench.domain.delivery import UsageTerms
 
 _HEAD = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Receipt {contribution}</title>
@@ -34,6 +35,11 @@ pre {{ background: #f5f5f3; padding: .6rem .8rem; margin: .4rem 0 }}
 <tr><td>Files</td><td>{count}, {size} bytes together; the same content under two names is listed once</td></tr>
 <tr><td>Licence</td><td>{licence}</td></tr>
 </table>
+<h2>Usage terms</h2>
+<table class="facts">
+{terms}</table>
+<p>These terms do not change. The ledger's entry of each file holds their digest: <code>{terms_sha256}</code></p>
+<h2>What this proves</h2>
 <p>Each file is known by its SHA-256, which you can compute yourself with <code>sha256sum</code>. We keep the bytes
 sealed and unaltered, and each file has an entry in our ledger.</p>
 <p><b>What this proves:</b> that a file has not changed since it was received, and that the ledger said so when this
@@ -57,6 +63,13 @@ the script in it takes nothing but <code>openssl</code> and <code>sha256sum</cod
 </html>
 """
 
+_SHARING = {
+    "none": "nobody",
+    "project": "members of the project",
+    "named": "those whom the agreement names",
+    "public": "everybody",
+}
+
 _SAID = {
     "admitted": "Admitted",
     "quarantined": "Not admitted",
@@ -76,7 +89,25 @@ def page_head(head: Mapping[str, Any], counts: Mapping[str, int]) -> str:
         count=f"{contribution['file_count']:,}",
         size=f"{contribution['total_bytes']:,}",
         verdicts=escape(_verdicts(counts)),
+        terms=_terms_rows(contribution["terms"]),
+        terms_sha256=head["terms_sha256"],
     )
+
+
+def _terms_rows(stated: Mapping[str, Any]) -> str:
+    """Return the terms as rows of a table, each with what it means if it is not stated."""
+    terms = UsageTerms.from_json(stated)
+    said: dict[str, str | None] = {
+        "May be used for": ", ".join(terms.permitted_purposes) or "any purpose the licence permits",
+        "May be handed on to": _SHARING[terms.onward_sharing.value],
+        "Not to be released before": terms.embargo_until,
+        "Not to be kept after": terms.retention_until,
+        "Legal basis": terms.legal_basis,
+        "Controller": terms.controller,
+        "Agreement": terms.agreement_ref,
+        "Personal data declared": "yes" if terms.personal_data_declared else "no",
+    }
+    return "".join(f"<tr><td>{name}</td><td>{escape(value or '-')}</td></tr>\n" for name, value in said.items())
 
 
 def _verdicts(counts: Mapping[str, int]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from workbench.custody.keys import SigningKey, verify_signature
 from workbench.custody.tree import altered
+from workbench.domain.findings import Refused
 
 #: Kinds of the two entries of a rotation: the old key's last, and the new key's first.
 ROTATION, IN_USE = "rotate-key", "key-in-use"
@@ -88,6 +89,19 @@ def _rotation(body: Mapping[str, Any]) -> tuple[str, str]:
     if not verify_signature(old, _statement(facts or {}), signature):
         raise altered("has a key rotation that the key before did not sign.")
     return old, new
+
+
+def followed(public_pem: str, stated: Iterable[Any]) -> list[str]:
+    """Return a key and those that took its place, oldest first, as far as rotations (oldest first) are signed."""
+    keys = [public_pem]
+    for facts in stated:
+        try:
+            old, new = _rotation({"facts": facts})
+        except Refused:
+            continue
+        if old == keys[-1]:
+            keys.append(new)
+    return keys
 
 
 def key_at(periods: Sequence[KeyPeriod], size: int) -> str:

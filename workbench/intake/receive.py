@@ -57,6 +57,7 @@ def plan_contribution(partner: Partner, files: Sequence[Delivered], *, received_
         channel=channel,
         file_count=len(files),
         total_bytes=sum(file.size_bytes for file in files),
+        terms=partner.terms,
     )
 
 

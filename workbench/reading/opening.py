@@ -9,13 +9,15 @@ from workbench.custody.keys import verify_signature
 from workbench.domain.findings import Refused, bad_usage, refused
 from workbench.layout import Layout
 from workbench.ports import Files
-from workbench.reading.proof import ledger_problem
+from workbench.reading.proof import ledger_problem, superseded
 from workbench.reading.release import OpenRelease
 from workbench.release import places
 from workbench.release.bundle import KEY, bundle_data, bundle_files, is_bundle
 from workbench.release.manifest import NAME as MANIFEST
 from workbench.release.manifest import manifest_digest
 from workbench.release.record import RECORD, Record, parse_record
+from workbench.release.revocation import NAME as REVOCATIONS
+from workbench.release.revocation import Revocation, require_current
 from workbench.release.verify import check_record
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ def open_release(
     Raises
     ------
     Refused
-        ``release.unknown-name``, ``release.manifest-missing``, or what is wrong with the record or its manifest.
+        ``release.unknown-name``, ``release.superseded`` if the list of superseded releases beside it names it,
+        ``release.manifest-missing``, or what is wrong with the record, its manifest or that list.
 
     """
     trusted = _key_text(key)
@@ -102,6 +105,8 @@ def _from_bundle(path: Path, key: str | None, *, verify: bool) -> OpenRelease:
     whole = bundle_files(path)
     record = parse_record(places.read(whole, RECORD), f"{RECORD} in {path}")
     pem = key or places.read(whole, KEY).decode("utf-8", "replace")
+    if REVOCATIONS in whole.names():
+        require_current(superseded(places.read(whole, REVOCATIONS), f"{REVOCATIONS} in {path}", [pem]), record)
     return _opened(record, bundle_data(whole), pem, verify=verify)
 
 
@@ -111,11 +116,19 @@ def _from_workspace(
     path = layout.records / name / RECORD
     if rev is None and path.is_file():
         record = parse_record(path.read_bytes(), path)
+        require_current(_superseded_in(layout), record)
         folder = places.FolderFiles(layout.release)
         if _holds(folder, record):
             pem = key or (path.parent / KEY).read_text(encoding="utf-8")
             return _opened(record, folder, pem, verify=verify)
     return _from_dvc(str(layout.root), name, rev or name, remote, key, verify=verify)
+
+
+def _superseded_in(layout: Layout) -> tuple[Revocation, ...]:
+    """Return a workspace's list of superseded releases, signed with a key that signed one of its releases or follows."""
+    path = layout.records / REVOCATIONS
+    keys = [beside.read_text(encoding="utf-8") for beside in sorted(layout.records.glob(f"*/{KEY}"))]
+    return superseded(path.read_bytes(), path, keys) if path.is_file() else ()
 
 
 def _holds(folder: places.FolderFiles, record: Record) -> bool:

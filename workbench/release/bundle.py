@@ -18,10 +18,9 @@ from workbench.release.manifest import NAME as MANIFEST
 from workbench.release.manifest import as_files, manifest_digest, read_manifest
 from workbench.release.places import FolderFiles, ZipFiles, damaged, read
 from workbench.release.record import RECORD, Record
+from workbench.release.revocation import NAME as REVOCATIONS
 
 DATA, KEY, SIGNED, SIGNATURE, HOWTO = "data", "public_key.pem", "record.signed", "record.sig", "HOWTO-VERIFY.txt"
-#: The list of superseded releases: signed by itself, and to be replaced by a newer one, so no manifest lists it.
-REVOCATIONS = "revocations.json"
 #: BagIt's manifests of the payload and of the other files.
 PAYLOAD, TAGS = "manifest-sha256.txt", "tagmanifest-sha256.txt"
 
@@ -54,6 +53,9 @@ You need `sha256sum` and `openssl` (version 3 or newer), nothing of the workbenc
 
 The record (record.signed is its text; record.json the same as a DSSE envelope) also holds the entry of the ledger that
 stands for this release, and the proof that it is in the ledger's tree. `workbench release verify .` checks all of it.
+
+A release may be superseded later, because a partner withdrew photographs. Ask the releasing body for its newest
+releases/revocations.json and run `workbench release verify . --revocations revocations.json`.
 
 What this proves: that nothing changed since the release was signed. It says nothing about what happened before.
 Manifest: {manifest}
@@ -124,6 +126,7 @@ def _small_files(
         "bag-info.txt": f"External-Identifier: {record.name}\nBag-Software-Agent: evidence-workbench\n".encode(),
         PAYLOAD: _payload_manifest(files),
     }
+    # The list of superseded releases is signed by itself, and a newer one may be laid in its place.
     listed = {name: sha256_hex(content) for name, content in small.items() if name != REVOCATIONS}
     return small | {TAGS: _tag_manifest(listed)}
 

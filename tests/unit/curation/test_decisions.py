@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from workbench.curation.decisions import Action, Decision, append_decision, read_decisions, require_known, standing
+from workbench.curation.decisions import (
+    Action,
+    Decision,
+    append_decision,
+    read_decisions,
+    require_known,
+    rewrite_without,
+    standing,
+)
 from workbench.domain.findings import Refused
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
@@ -22,6 +30,27 @@ def test_decisions_are_read_back_as_they_were_appended(tmp_path: Path) -> None:
         append_decision(tmp_path, decision)
     assert read_decisions(tmp_path) == made
     assert read_decisions(tmp_path / "nowhere") == []
+
+
+def test_what_was_withdrawn_leaves_the_list_and_what_was_decided_of_others_stays(tmp_path: Path) -> None:
+    for decision in (
+        _decision(Action.EXCLUDE, A),
+        _decision(Action.GROUP, A, B),
+        _decision(Action.GROUP, A, B, C),
+        _decision(Action.EXCLUDE, B, reason=f"a copy of {A}"),
+    ):
+        append_decision(tmp_path, decision)
+    rewrite_without(tmp_path, {A}, lambda text: text.replace(A, "(withdrawn)"))
+    assert read_decisions(tmp_path) == [
+        _decision(Action.GROUP, B, C),
+        _decision(Action.EXCLUDE, B, reason="a copy of (withdrawn)"),
+    ]
+    once = (tmp_path / "decisions.jsonl").read_bytes()
+    assert A.encode() not in once
+    rewrite_without(tmp_path, {A}, lambda text: text)
+    assert (tmp_path / "decisions.jsonl").read_bytes() == once
+    append_decision(tmp_path, _decision(Action.KEEP, B))
+    assert len(read_decisions(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("line", [0, 1])

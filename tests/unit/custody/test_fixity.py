@@ -66,7 +66,8 @@ def test_altered_and_missing_objects_are_found_and_reported(custody: Path) -> No
     assert list(check_objects(SealedStore(custody), objects)) == []
     spoilt, gone = _place(custody, objects[0]), _place(custody, objects[1])
     spoilt.chmod(0o600)
-    spoilt.write_bytes(spoilt.read_bytes()[:-1] + b"x")
+    sealed = spoilt.read_bytes()
+    spoilt.write_bytes(sealed[:-1] + bytes([sealed[-1] ^ 1]))
     gone.unlink()
     found = Fixity(checked=6, total=6, findings=tuple(check_objects(SealedStore(custody), objects)))
     counts = {"total": 6, "checked": 6, "altered": 1, "missing": 1, "without_key": 0}

@@ -7,6 +7,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from workbench.custody.keys import read_checkpoint
 from workbench.custody.ledger import Event, Ledger
 from workbench.custody.receipt import is_stale, issue_receipt, kept_notes, verdict_key
 from workbench.custody.receipt_check import check_document, check_extends, check_own_files, read_document
-from workbench.domain.delivery import Contribution
+from workbench.domain.delivery import Contribution, UsageTerms
 from workbench.domain.findings import Refused
 from workbench.domain.lineage import sha256_hex
+from workbench.domain.terms import terms_digest
 from workbench.layout import Layout
 from workbench.tables import IMAGES, QUARANTINE, write_table
 
@@ -124,6 +126,38 @@ def test_a_receipt_is_sound_and_tells_each_file_s_verdict(layout: Layout) -> Non
     held = document["files"][2]["verdict"]
     assert (held["code"], held["detail"]) == ("intake.format-refused", "It is text & no picture.")
     assert not is_stale(layout.custody, Ledger.open(layout.custody), CID)
+
+
+def test_taken_in_again_after_a_withdrawal_a_file_has_its_verdict_once_intake_looked_again(layout: Layout) -> None:
+    _inspect(layout)
+    before = _issue(layout)["files"]
+    for name in ("images.parquet", "quarantine.parquet"):
+        (layout.intake / CID / name).unlink()
+    ledger = Ledger.open(layout.custody)
+    ledger.append([Event(kind="withdraw", actor="a", contribution_id=CID, once="withdraw/1")], now=NOW)
+    facts = {"kind": "receive", "actor": "a", "partner_id": "lab", "contribution_id": CID}
+    again = [Event(**facts, object_sha256=file["sha256"], size_bytes=file["size_bytes"]) for file in before]
+    ledger.append(again, now=NOW)
+    assert set(_verdicts(_issue(layout)).values()) == {"pending"}
+    _inspect(layout)
+    after = _issue(layout)["files"]
+    assert [file["verdict"] | {"proof": None} for file in after] == [
+        file["verdict"] | {"proof": None} for file in before
+    ]
+    assert all(new["proof"]["index"] > old["proof"]["index"] for new, old in zip(after, before, strict=True))
+
+
+def test_a_receipt_states_the_terms_and_their_digest(layout: Layout) -> None:
+    terms = UsageTerms.from_json({"embargo_until": "2030-01-02", "permitted_purposes": ["<research>"]})
+    page = issue_receipt(layout, Ledger.open(layout.custody), replace(CONTRIBUTION, terms=terms), NAMES)
+    document = read_document(page.with_name("receipt.json"))
+    assert document["contribution"]["terms"] == terms.to_json()
+    assert document["terms_sha256"] == terms_digest("CC0-1.0", terms)
+    assert not list(check_document(document, document["public_key"]))
+    text = page.read_text()
+    assert "<td>Not to be released before</td><td>2030-01-02</td>" in text
+    assert "&lt;research&gt;" in text
+    assert document["terms_sha256"] in text
 
 
 def test_the_page_shows_names_and_reasons_as_text(layout: Layout) -> None:

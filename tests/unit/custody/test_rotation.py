@@ -16,7 +16,9 @@ from workbench.custody.keys import read_checkpoint, verify_signature
 from workbench.custody.ledger import Event, Ledger
 from workbench.custody.rotation import key_at
 from workbench.domain.findings import Refused
+from workbench.reading.proof import superseded
 from workbench.release.record import envelope_bytes, read_record, statement
+from workbench.release.revocation import Revocation, write_revocations
 from workbench.release.verify import check_record
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -65,6 +67,33 @@ def test_a_process_that_still_holds_the_old_key_cannot_sign_with_it(custody: Pat
     with pytest.raises(Refused, match="another signing key"):
         late.append([Event(kind="admit", actor="a")], now=NOW)
     assert _codes(custody) == []
+
+
+def test_a_list_of_superseded_releases_is_followed_from_an_older_key_to_the_one_that_signed_it(
+    custody: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "revocations.json"
+    listed = (Revocation(release="v1", manifest_sha256="m", at="2026", contribution_id="c-1", reason="r"),)
+    first = Ledger.open(custody).public_key_pem()
+    write_revocations(path, listed, Ledger.open(custody).sign)
+    assert superseded(path.read_bytes(), path, [first]) == listed
+    _rotate(custody)
+    third = _rotate(custody)
+    # Read with any key the ledger had, until it is written again with the present one.
+    assert superseded(path.read_bytes(), path, [period.public_pem for period in third.signing_keys()]) == listed
+    rotations = [entry.said()["facts"] for entry in third.of_kind("rotate-key")]
+    write_revocations(path, listed, third.sign, rotations=rotations)
+    for period in third.signing_keys():
+        assert superseded(path.read_bytes(), path, [period.public_pem]) == listed
+    for broken in (
+        rotations[:1],
+        rotations[1:],
+        [rotations[0] | {"signature": "AAAA"}, rotations[1]],
+        [{"previous_key": 3}],
+    ):
+        write_revocations(path, listed, third.sign, rotations=broken)
+        with pytest.raises(Refused, match="not signed"):
+            superseded(path.read_bytes(), path, [first])
 
 
 @pytest.mark.parametrize("step", range(1, 6))

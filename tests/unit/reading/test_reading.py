@@ -19,6 +19,7 @@ import pytest
 
 import workbench
 from workbench.adapters.masks import decode_mask
+from workbench.custody.keys import SigningKey
 from workbench.domain.findings import BadUsage, Refused
 from workbench.domain.lineage import sha256_hex
 from workbench.layout import Layout
@@ -26,6 +27,7 @@ from workbench.release.bundle import write_bundle
 from workbench.release.manifest import NAME as MANIFEST
 from workbench.release.manifest import manifest_bytes, read_manifest
 from workbench.release.record import read_record
+from workbench.release.revocation import plan_revocations, write_revocations
 
 
 @pytest.fixture
@@ -159,6 +161,25 @@ def test_what_is_no_release_is_said_in_one_sentence(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Refused, match=r"release\.unknown-name"):
         workbench.open_release("v9")
+
+
+def test_a_superseded_release_is_not_opened_nor_one_beside_a_forged_list(bundle: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(bundle, tmp_path / "copy")
+    record = read_record(bundle / "record.json")
+    signer = SigningKey.read(bundle.parent / "custody" / "keys" / "ledger.pem")
+    listed = plan_revocations((), [record], contribution_id="c-1", reason="consent ended", at="2026-01-02")
+    path = tmp_path / "copy" / "revocations.json"
+    write_revocations(path, [], signer.sign)
+    assert workbench.open_release(tmp_path / "copy").name == "v1"
+    write_revocations(path, listed, signer.sign)
+    with pytest.raises(Refused, match="consent ended"):
+        workbench.open_release(tmp_path / "copy")
+    write_revocations(path, [], SigningKey.read_or_make(tmp_path / "forger.pem").sign)
+    with pytest.raises(Refused) as refusal:
+        workbench.open_release(tmp_path / "copy")
+    assert refusal.value.findings[0].code == "release.revocations-invalid"
 
 
 def test_samples_go_to_worker_processes_and_come_back_the_same(bundle: Path) -> None:
