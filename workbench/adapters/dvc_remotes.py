@@ -48,7 +48,11 @@ def remotes_known_now(root: Path) -> dict[str, dict[str, Any]]:
     with Repo(str(root)) as repo:
         # Named, because a revision is opened as if it lay elsewhere: DVC then looks into remotes alone.
         cache = {"dir": repo.cache.local_cache_dir}
-    return {"core": default, "cache": cache, "remote": {name: dict(options) for name, options in known["remote"].items()}}
+    return {
+        "core": default,
+        "cache": cache,
+        "remote": {name: dict(options) for name, options in known["remote"].items()},
+    }
 
 
 def push_revisions(root: Path, revisions: Sequence[str], remote: str | None) -> int:
