@@ -79,6 +79,16 @@ _FACETS = {
 }
 
 
+#: What the sample's partner tells of each seizure: date and country. Nothing was seized: the event type says `staged`.
+_TOLD = {
+    "SZ-2031": ("2026-02-11", "FR"),
+    "SZ-2044": ("2026-03", "SN"),
+    "SZ-2052": ("2026-03-27", "PT"),
+    "SZ-2060": ("2026", "UA"),
+    "SZ-2071": ("2026-05-04", "MX"),
+}
+
+
 def main() -> None:
     """Render the delivery and write the truth beside it."""
     delivery = _ROOT / "delivery"
@@ -86,14 +96,15 @@ def main() -> None:
     parts = {part.part_id: part for part in builtin_parts(resting_poses)}
     renderer = MitsubaRenderer(samples_per_pixel=_SAMPLES_PER_PIXEL)
     truth: dict[str, object] = {}
-    rows = ["path,seizure_id,item_id"]
+    rows = ["path,seizure_id,item_id,view,event_type,date,country"]
     for number, (seizure, (kind, names, items)) in enumerate(_SEIZURES.items()):
         for view, name in enumerate(names):
             scene = _scene(number, view, kind, items, parts, portrait=name in _PORTRAIT)
             shot = renderer.render(scene, meshes={k: p.mesh for k, p in parts.items()}, textures=textures_of(scene))
             _write_photograph(delivery / name, shot.image_hwc, seizure=number, view=view)
             truth[name] = _truth(scene, shot)
-            rows.append(f"{name},{seizure},{items[0][0] if view == len(names) - 1 and len(names) > 2 else ''}")  # noqa: PLR2004
+            close = view == len(names) - 1 and len(names) > 2  # noqa: PLR2004 -- the last of three shows one item
+            rows.append(_row(name, seizure, items[0][0] if close else ""))
             print(name, (delivery / name).stat().st_size, "bytes")
     rows += _write_trouble(delivery, truth)
     (delivery / "seizures.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
@@ -227,7 +238,13 @@ def _write_trouble(delivery: Path, truth: dict[str, object]) -> list[str]:
     (delivery / "notes.jpg").write_text(
         "Photographs taken on the evidence table, see seizures.csv.\n", encoding="utf-8"
     )
-    return ["IMG_2031_1_forwarded.jpg,SZ-2031,", "DSC00419.jpg,SZ-2052,", "notes.jpg,SZ-2052,"]
+    told = {"IMG_2031_1_forwarded.jpg": "SZ-2031", "DSC00419.jpg": "SZ-2052", "notes.jpg": "SZ-2052"}
+    return [_row(name, seizure, "") for name, seizure in told.items()]
+
+
+def _row(name: str, seizure: str, item: str) -> str:
+    """Return a line of the seizure table; what one line says of a seizure holds for all of it."""
+    return ",".join([name, seizure, item, "detail" if item else "overall", "staged", *_TOLD[seizure]])
 
 
 if __name__ == "__main__":
