@@ -29,8 +29,6 @@ _NOTES = pa.schema(
         ("inode", pa.int64()),
     ]
 )
-_KEYS = pa.schema([("image_id", pa.string()), ("key", pa.binary())])
-_FRAGMENTS = pa.schema([("image_id", pa.string()), ("fragment", pa.large_binary())])
 Stamp = tuple[int, int, int]
 
 
@@ -113,6 +111,8 @@ class Increment:
             if folder not in made:
                 (self._part / folder).mkdir(parents=True, exist_ok=True)
                 made.add(folder)
+            if path in self._there:  # file systems write a replaced file out at once; here nobody looks at it yet
+                (self._part / path).unlink()
             os.replace(self._new / path, self._part / path)
         _remove_empty({path.rpartition("/")[0] for path in stale}, self._part)
         self._target.parent.mkdir(parents=True, exist_ok=True)
@@ -133,43 +133,6 @@ def known_digests(target: Path, state: Path) -> dict[str, str]:
     return {path: noted[path][0] for path, stamp in _stamps(target) if path in noted and noted[path][1] == stamp}
 
 
-class Former:
-    """What each picture was when the release was assembled last, and what it gave the formats that join pictures.
-
-    A picture is known by a key of all that is known of it. Formats that write a file a picture need no more than to
-    know that the key is the same; for the others the bytes of each picture are kept.
-    """
-
-    def __init__(self, state: Path) -> None:
-        """Read what is kept, if it can be read."""
-        self._folder = state / "fragments"
-
-    def unchanged(self, name: str, keys: Mapping[str, bytes]) -> set[str]:
-        """Return the pictures that had the same key when a format was written last."""
-        former = self._read(f"{name}.keys", _KEYS)
-        kept = dict(zip(former["image_id"], former["key"], strict=True)) if former else {}
-        return {image_id for image_id, key in keys.items() if kept.get(image_id) == key}
-
-    def fragments(self, name: str) -> dict[str, bytes]:
-        """Return the bytes that each picture gave a format last."""
-        former = self._read(f"{name}.fragments", _FRAGMENTS)
-        return dict(zip(former["image_id"], former["fragment"], strict=True)) if former else {}
-
-    def keep(self, name: str, keys: Mapping[str, bytes], fragments: Mapping[str, bytes] | None = None) -> None:
-        """Keep the keys a format was written under and, where it joins pictures, their bytes."""
-        (self._folder / f"{name}.keys").unlink(missing_ok=True)  # first, so that no key stands for older bytes
-        if fragments is not None:
-            _write_columns(self._folder / f"{name}.fragments", _FRAGMENTS, [list(fragments), list(fragments.values())])
-        _write_columns(self._folder / f"{name}.keys", _KEYS, [list(keys), list(keys.values())])
-
-    def _read(self, name: str, schema: pa.Schema) -> dict[str, list[Any]] | None:
-        try:
-            columns: dict[str, list[Any]] = pq.read_table(self._folder / name, schema=schema).to_pydict()
-        except (OSError, pa.ArrowException):
-            return None
-        return columns
-
-
 def _stamp(found: os.stat_result) -> Stamp:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
@@ -186,7 +149,8 @@ def _stamps(folder: Path) -> Iterator[tuple[str, Stamp]]:
                 elif entry.is_symlink():
                     yield prefix + entry.name, (-1, -1, -1)
                 else:
-                    yield prefix + entry.name, _stamp(entry.stat())
+                    found = entry.stat(follow_symlinks=False)
+                    yield prefix + entry.name, (found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 def _remove_empty(folders: set[str], root: Path) -> None:
@@ -213,10 +177,10 @@ def _write_notes(path: Path, notes: Mapping[str, tuple[str, Stamp]]) -> None:
         [digest for digest, _ in notes.values()],
         *([stamp[i] for _, stamp in notes.values()] for i in range(3)),
     ]
-    _write_columns(path, _NOTES, columns)
+    write_columns(path, _NOTES, columns)
 
 
-def _write_columns(path: Path, schema: pa.Schema, columns: Sequence[list[Any]]) -> None:
+def write_columns(path: Path, schema: pa.Schema, columns: Sequence[list[Any]]) -> None:
     """Write a table of the workbench's own whole or not at all; speed counts here, size does not."""
     arrays = [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)]
     path.parent.mkdir(parents=True, exist_ok=True)
