@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.domain.lineage import sha256_hex
+from workbench.release.new_files import NewFiles
 
 _NOTES = pa.schema(
     [
@@ -56,8 +56,7 @@ class Increment:
         self._there = dict(_stamps(self._base)) if self._base.is_dir() else {}
         noted = _read_notes(state / "notes.parquet")
         self._notes = {path: note for path, note in noted.items() if self._there.get(path) == note[1]}
-        self._made: set[str] = set()
-        self._lock = threading.Lock()
+        self._files = NewFiles(self._new)
         self.digests: dict[str, str] = {}
 
     def holds(self, path: str, digest: str) -> bool:
@@ -79,22 +78,12 @@ class Increment:
         """Give the bytes of a file of the new release; they are written unless they are in place already."""
         digest = digest or sha256_hex(data)
         if not self.holds(path, digest):
-            file = self._room_for(path)
-            file.write_bytes(data)
+            self._files.write(path, data)
             self.digests[path] = digest
 
     def digest_of(self, path: str) -> str:
         """Return the SHA-256 of a file offered before."""
         return self.digests[path]
-
-    def _room_for(self, path: str) -> Path:
-        file = self._new / path
-        folder = path.rpartition("/")[0]
-        with self._lock:
-            if folder not in self._made:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                self._made.add(folder)
-        return file
 
     def apply(self) -> int:
         """Put the new release in place: what was offered and nothing else; return how many files were written."""
