@@ -30,7 +30,7 @@ from workbench.labelling.importing import map_labels
 from workbench.layout import Layout
 from workbench.release.charts import heat_counts
 from workbench.release.formats import FORMATS
-from workbench.release.formats.yolo import one_outline, oriented_corners
+from workbench.release.formats.yolo import label_bytes, one_outline, oriented_corners
 from workbench.release.former import Former
 from workbench.release.increment import Increment
 from workbench.release.layouts import require_layout, write_layout
@@ -261,6 +261,12 @@ def test_the_oriented_rectangle_holds_every_point(points: list[tuple[float, floa
     around = shapely.Polygon(list(zip(corners[0::2], corners[1::2], strict=True))).buffer(1e-6)
     assert len(corners) == 8
     assert all(around.covers(shapely.Point(point)) or around.distance(shapely.Point(point)) < 1e-6 for point in points)
+
+
+@given(st.lists(st.lists(st.floats(0, 1) | st.floats(0, 2e-4), min_size=4, max_size=9), max_size=4))
+def test_labels_are_written_number_by_number_as_python_writes_them(rows: list[list[float]]) -> None:
+    told = [[number, *row] for number, row in enumerate(rows)]
+    assert label_bytes(told) == "".join(f"{' '.join(map(repr, row))}\n" for row in told).encode()
 
 
 def test_several_rings_become_one_of_the_same_area() -> None:
