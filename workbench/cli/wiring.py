@@ -52,7 +52,7 @@ class Workspace:
     def params(self) -> Mapping[str, Any]:
         """The parsed params.yaml."""
         try:
-            parsed = yaml.safe_load(self.layout.params.read_text(encoding="utf-8"))
+            parsed = read_yaml(self.layout.params)
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise refused(
                 "workspace.params-invalid", "params.yaml", f"is not valid YAML ({error}).", "Correct the line named."
@@ -83,7 +83,7 @@ class Workspace:
         """The taxonomy of label_configs/taxonomy.yaml."""
         path = self.layout.label_configs / "taxonomy.yaml"
         try:
-            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+            document = read_yaml(path)
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise refused(
                 "taxonomy.invalid", path, f"cannot be read ({error}).", "Restore it from the version you started with."
@@ -127,6 +127,18 @@ class Workspace:
                     "Wait until it has finished, then repeat.",
                 ) from error
             yield
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file says, read by libyaml where it is there: a tenth of the time for a taxonomy.
+
+    Raises
+    ------
+    OSError, UnicodeDecodeError, yaml.YAMLError
+
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506, TID251 -- both loaders are safe
 
 
 def template_root() -> Path:

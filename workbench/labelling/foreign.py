@@ -7,45 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from workbench.domain.findings import Refused, refused
+from workbench.labelling.foreign_cvat import cvat_images
+from workbench.labelling.foreign_shapes import ForeignImage, ForeignShape, ring_of
 
 #: Largest annotation file that is read, in bytes; XML is held to less (docs: CSV and XML in).
 _MAX_BYTES = 512_000_000
 _MAX_XML_BYTES = 64_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForeignShape:
-    """One labelled object: its word and exactly one of box, rings, mask or point.
-
-    ``box_xyxy`` are edges, ``rings`` flat polygons; ``mask_rle`` is COCO's ``{"size": [h, w], "counts": ...}``.
-    """
-
-    word: str
-    box_xyxy: tuple[float, float, float, float] | None = None
-    rings: tuple[tuple[float, ...], ...] = ()
-    mask_rle: Mapping[str, Any] | None = None
-    point_xy: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForeignImage:
-    """One photograph's labels: the name it was delivered under, its size as the labels know it, and its shapes.
-
-    Without ``size_wh`` the coordinates are fractions of width and height if ``normalised``, else pixels of the image
-    at hand. A ``name`` without ending (YOLO) stands for whatever file has that stem.
-    """
-
-    name: str
-    size_wh: tuple[int, int] | None = None
-    normalised: bool = False
-    shapes: tuple[ForeignShape, ...] = ()
 
 
 def read_foreign(path: Path, label_format: str) -> list[ForeignImage]:
@@ -108,16 +81,9 @@ def _coco_shape(entry: Mapping[str, Any], word: str) -> ForeignShape:
     if isinstance(segmentation, dict):
         return ForeignShape(word=word, mask_rle={"size": segmentation["size"], "counts": segmentation["counts"]})
     if segmentation:
-        return ForeignShape(word=word, rings=tuple(_ring(ring) for ring in segmentation))
+        return ForeignShape(word=word, rings=tuple(ring_of(ring) for ring in segmentation))
     x, y, width, height = map(float, entry["bbox"])
     return ForeignShape(word=word, box_xyxy=(x, y, x + width, y + height))
-
-
-def _ring(numbers: Any) -> tuple[float, ...]:
-    ring = tuple(map(float, numbers))
-    if len(ring) < 6 or len(ring) % 2:  # noqa: PLR2004 -- three points of two coordinates
-        raise ValueError(f"a polygon of {len(ring)} numbers")
-    return ring
 
 
 def _read_yolo(path: Path) -> list[ForeignImage]:
@@ -143,7 +109,7 @@ def _yolo_shape(fields: list[str], words: Mapping[int, str]) -> ForeignShape:
     if len(numbers) in (4, 5):  # a fifth number is a detector's confidence
         x, y, width, height = numbers[:4]
         return ForeignShape(word=word, box_xyxy=(x - width / 2, y - height / 2, x + width / 2, y + height / 2))
-    return ForeignShape(word=word, rings=(_ring(numbers),))
+    return ForeignShape(word=word, rings=(ring_of(numbers),))
 
 
 def _xml(path: Path) -> Any:
@@ -187,37 +153,9 @@ def _read_voc(path: Path) -> list[ForeignImage]:
     return images
 
 
-def _read_cvat(path: Path) -> list[ForeignImage]:
-    """Read *CVAT for images 1.1*: boxes, polygons and points; other shapes are refused rather than lost."""
-    images = []
-    for image in _xml(path).iter("image"):
-        shapes: list[ForeignShape] = []
-        for entry in image:
-            shapes += _cvat_shapes(entry)
-        size_wh = (int(image.attrib["width"]), int(image.attrib["height"]))
-        images.append(ForeignImage(name=image.attrib["name"], size_wh=size_wh, shapes=tuple(shapes)))
-    return images
-
-
-def _cvat_shapes(entry: Any) -> list[ForeignShape]:
-    if entry.tag == "tag":  # says something of the whole picture, no object
-        return []
-    word = entry.attrib["label"]
-    if entry.tag == "box" and not float(entry.attrib.get("rotation", 0)):
-        edges = [float(entry.attrib[key]) for key in ("xtl", "ytl", "xbr", "ybr")]
-        return [ForeignShape(word=word, box_xyxy=(edges[0], edges[1], edges[2], edges[3]))]
-    if entry.tag in ("polygon", "points"):
-        numbers = tuple(float(v) for point in entry.attrib["points"].split(";") for v in point.split(","))
-        if entry.tag == "polygon":
-            return [ForeignShape(word=word, rings=(_ring(numbers),))]
-        pairs = zip(numbers[0::2], numbers[1::2], strict=True)
-        return [ForeignShape(word=word, point_xy=pair) for pair in pairs]
-    raise ValueError(f"a shape of kind {entry.tag} that cannot be taken over")
-
-
 READERS: Mapping[str, Callable[[Path], list[ForeignImage]]] = {
     "coco": _read_coco,
     "yolo": _read_yolo,
     "voc": _read_voc,
-    "cvat": _read_cvat,
+    "cvat": lambda path: cvat_images(_xml(path), path),
 }

@@ -15,7 +15,7 @@ from workbench.domain.findings import Finding, Refused, Severity, refused
 from workbench.domain.lineage import canonical_json, sha256_hex
 from workbench.domain.taxonomy import Taxonomy
 from workbench.labelling.exchange import short_id
-from workbench.labelling.foreign import ForeignImage
+from workbench.labelling.foreign_shapes import ForeignImage
 from workbench.labelling.to_working_copy import drawn_shape, mapping
 from workbench.tables import instance_row
 

@@ -14,7 +14,7 @@ from workbench.domain.findings import refused
 from workbench.domain.geometry import Box, Ring, ring_box
 from workbench.domain.photograph import UprightTransform
 from workbench.labelling import coco_rle
-from workbench.labelling.foreign import ForeignImage, ForeignShape
+from workbench.labelling.foreign_shapes import ForeignImage, ForeignShape
 from workbench.labelling.regions import POINT_NAME
 
 #: How far, in pixels, a stated size may be off the photograph's and still be the same picture.

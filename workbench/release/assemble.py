@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import gc
 import hashlib
 import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +28,9 @@ from workbench.release.contents import Contents
 from workbench.release.facts import facts_bytes, read_agreement, read_countries, release_facts
 from workbench.release.formats import chosen_formats
 from workbench.release.formats.kind import Format
+from workbench.release.former import Former
 from workbench.release.gate import require_releasable
-from workbench.release.increment import Former, Increment
+from workbench.release.increment import Increment
 from workbench.release.picture import Picture, Whole, pictures_of
 from workbench.tables import IMAGES, INSTANCES, table_bytes
 
@@ -62,6 +65,23 @@ def assemble(
 
     """
     require_activity(params, ACTIVITY, section="release")
+    with _no_cycles():
+        return _assemble(layout, params, taxonomy, draw, track)
+
+
+@contextmanager
+def _no_cycles() -> Iterator[None]:
+    """Keep Python from looking for cycles meanwhile: rows have none, and looking through them is a fifth of the work."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _assemble(layout: Layout, params: Mapping[str, Any], taxonomy: Taxonomy, draw: Draw, track: Track) -> Assembled:
     formats = chosen_formats(params.get("formats"))
     basis = read_basis(layout, params, taxonomy)
     contents = basis.contents
@@ -92,13 +112,15 @@ def assemble(
     )
     for path, data in _documents(contents, whole, verdict, draw):
         increment.offer(path, data)
-    keys, former = picture_keys(whole), Former(state)
+    former = Former(state, picture_keys(whole), {one.name: _shape(one, whole) for one in formats})
     for one in track(formats, total=len(formats), doing="write formats"):
-        _offer_format(one, whole, keys, increment, former)
+        _offer_format(one, whole, increment, former)
     listing = manifest.manifest_bytes(increment.digests)
     files = len(increment.digests)
     increment.offer(manifest.NAME, listing)
+    former.forget()
     written = increment.apply()
+    former.note()
     return Assembled(manifest_sha256=sha256_hex(listing), files=files, written=written, facts=facts)
 
 
@@ -147,26 +169,29 @@ def format_files(one: Format, whole: Whole) -> Iterator[tuple[str, bytes]]:
     yield from one.files(whole, fragments)
 
 
-def _offer_format(one: Format, whole: Whole, keys: Mapping[str, bytes], increment: Increment, former: Former) -> None:
+def _shape(one: Format, whole: Whole) -> str:
+    """Return what shapes a format's pieces beside their pictures."""
+    return repr((ACTIVITY, one.name, whole.taxonomy.version, whole.taxonomy.codes, one.shaped_by(whole)))
+
+
+def _offer_format(one: Format, whole: Whole, increment: Increment, former: Former) -> None:
     """Offer the files of one format; pictures that did not change since it was written last are not written anew."""
     fragments: dict[str, bytes] = {}
     if one.fragment is not None:
-        told = (ACTIVITY, one.name, whole.taxonomy.version, whole.taxonomy.codes, one.shaped_by(whole))
-        shaped = hashlib.blake2b(repr(told).encode(), digest_size=16).digest()
-        own = {image_id: key + shaped for image_id, key in keys.items()}
-        same = former.unchanged(one.name, own)
-        kept = former.fragments(one.name) if one.path_of is None and same else {}
-        for picture in whole.pictures:
-            image_id = picture.image["image_id"]
-            if one.path_of is not None:
+        same = former.unchanged(one.name)
+        if one.path_of is not None:
+            for picture in whole.pictures:
                 path = one.path_of(picture)
-                if image_id not in same or not increment.keep(path):
+                if picture.image["image_id"] not in same or not increment.keep(path):
                     increment.offer(path, one.fragment(picture, whole))
-            else:
+        else:
+            kept = former.fragments(one.name) if same else {}
+            for picture in whole.pictures:
+                image_id = picture.image["image_id"]
                 found = kept.get(image_id) if image_id in same else None
                 fragments[image_id] = one.fragment(picture, whole) if found is None else found
-        if len(same) < len(own):
-            former.keep(one.name, own, fragments if one.path_of is None else None)
+            if len(same) < len(fragments):
+                former.keep(one.name, fragments)
     for path, data in one.files(whole, fragments):
         increment.offer(path, data)
 

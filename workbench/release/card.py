@@ -132,12 +132,19 @@ def _plots(whole: Whole, draw: Draw) -> dict[str, str]:
 
 def _edges(whole: Whole) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     """Return each box's edges, (n, 4), as shares of its image in [0, 1], and the origin of its image."""
-    boxed = [(row, picture.image) for picture in whole.pictures for row in picture.objects if row["x_min"] is not None]
-    edges = np.array(
-        [(row["x_min"], row["y_min"], row["x_max"], row["y_max"]) for row, _ in boxed], np.float64
-    ).reshape(-1, 4)
-    sizes = np.array([(image["width_px"], image["height_px"]) for _, image in boxed], np.float64).reshape(-1, 2)
-    return edges / np.tile(sizes, 2), np.array([image["origin"] for _, image in boxed], np.str_)
+    edges, sizes, origins = [], [], []
+    for picture in whole.pictures:
+        image = picture.image
+        found = [
+            (row["x_min"], row["y_min"], row["x_max"], row["y_max"])
+            for row in picture.objects
+            if row["x_min"] is not None
+        ]
+        edges += found
+        sizes += [(image["width_px"], image["height_px"])] * len(found)
+        origins += [image["origin"]] * len(found)
+    shares = np.array(edges, np.float64).reshape(-1, 4) / np.tile(np.array(sizes, np.float64).reshape(-1, 2), 2)
+    return shares, np.array(origins, np.str_)
 
 
 def _shown(contents: Contents) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.domain.lineage import sha256_hex
+from workbench.release.new_files import NewFiles
 
 _NOTES = pa.schema(
     [
@@ -29,8 +29,6 @@ _NOTES = pa.schema(
         ("inode", pa.int64()),
     ]
 )
-_KEYS = pa.schema([("image_id", pa.string()), ("key", pa.binary())])
-_FRAGMENTS = pa.schema([("image_id", pa.string()), ("fragment", pa.large_binary())])
 Stamp = tuple[int, int, int]
 
 
@@ -58,8 +56,7 @@ class Increment:
         self._there = dict(_stamps(self._base)) if self._base.is_dir() else {}
         noted = _read_notes(state / "notes.parquet")
         self._notes = {path: note for path, note in noted.items() if self._there.get(path) == note[1]}
-        self._made: set[str] = set()
-        self._lock = threading.Lock()
+        self._files = NewFiles(self._new)
         self.digests: dict[str, str] = {}
 
     def holds(self, path: str, digest: str) -> bool:
@@ -81,22 +78,12 @@ class Increment:
         """Give the bytes of a file of the new release; they are written unless they are in place already."""
         digest = digest or sha256_hex(data)
         if not self.holds(path, digest):
-            file = self._room_for(path)
-            file.write_bytes(data)
+            self._files.write(path, data)
             self.digests[path] = digest
 
     def digest_of(self, path: str) -> str:
         """Return the SHA-256 of a file offered before."""
         return self.digests[path]
-
-    def _room_for(self, path: str) -> Path:
-        file = self._new / path
-        folder = path.rpartition("/")[0]
-        with self._lock:
-            if folder not in self._made:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                self._made.add(folder)
-        return file
 
     def apply(self) -> int:
         """Put the new release in place: what was offered and nothing else; return how many files were written."""
@@ -113,6 +100,8 @@ class Increment:
             if folder not in made:
                 (self._part / folder).mkdir(parents=True, exist_ok=True)
                 made.add(folder)
+            if path in self._there:  # file systems write a replaced file out at once; here nobody looks at it yet
+                (self._part / path).unlink()
             os.replace(self._new / path, self._part / path)
         _remove_empty({path.rpartition("/")[0] for path in stale}, self._part)
         self._target.parent.mkdir(parents=True, exist_ok=True)
@@ -133,43 +122,6 @@ def known_digests(target: Path, state: Path) -> dict[str, str]:
     return {path: noted[path][0] for path, stamp in _stamps(target) if path in noted and noted[path][1] == stamp}
 
 
-class Former:
-    """What each picture was when the release was assembled last, and what it gave the formats that join pictures.
-
-    A picture is known by a key of all that is known of it. Formats that write a file a picture need no more than to
-    know that the key is the same; for the others the bytes of each picture are kept.
-    """
-
-    def __init__(self, state: Path) -> None:
-        """Read what is kept, if it can be read."""
-        self._folder = state / "fragments"
-
-    def unchanged(self, name: str, keys: Mapping[str, bytes]) -> set[str]:
-        """Return the pictures that had the same key when a format was written last."""
-        former = self._read(f"{name}.keys", _KEYS)
-        kept = dict(zip(former["image_id"], former["key"], strict=True)) if former else {}
-        return {image_id for image_id, key in keys.items() if kept.get(image_id) == key}
-
-    def fragments(self, name: str) -> dict[str, bytes]:
-        """Return the bytes that each picture gave a format last."""
-        former = self._read(f"{name}.fragments", _FRAGMENTS)
-        return dict(zip(former["image_id"], former["fragment"], strict=True)) if former else {}
-
-    def keep(self, name: str, keys: Mapping[str, bytes], fragments: Mapping[str, bytes] | None = None) -> None:
-        """Keep the keys a format was written under and, where it joins pictures, their bytes."""
-        (self._folder / f"{name}.keys").unlink(missing_ok=True)  # first, so that no key stands for older bytes
-        if fragments is not None:
-            _write_columns(self._folder / f"{name}.fragments", _FRAGMENTS, [list(fragments), list(fragments.values())])
-        _write_columns(self._folder / f"{name}.keys", _KEYS, [list(keys), list(keys.values())])
-
-    def _read(self, name: str, schema: pa.Schema) -> dict[str, list[Any]] | None:
-        try:
-            columns: dict[str, list[Any]] = pq.read_table(self._folder / name, schema=schema).to_pydict()
-        except (OSError, pa.ArrowException):
-            return None
-        return columns
-
-
 def _stamp(found: os.stat_result) -> Stamp:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
@@ -186,7 +138,8 @@ def _stamps(folder: Path) -> Iterator[tuple[str, Stamp]]:
                 elif entry.is_symlink():
                     yield prefix + entry.name, (-1, -1, -1)
                 else:
-                    yield prefix + entry.name, _stamp(entry.stat())
+                    found = entry.stat(follow_symlinks=False)
+                    yield prefix + entry.name, (found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 def _remove_empty(folders: set[str], root: Path) -> None:
@@ -213,10 +166,10 @@ def _write_notes(path: Path, notes: Mapping[str, tuple[str, Stamp]]) -> None:
         [digest for digest, _ in notes.values()],
         *([stamp[i] for _, stamp in notes.values()] for i in range(3)),
     ]
-    _write_columns(path, _NOTES, columns)
+    write_columns(path, _NOTES, columns)
 
 
-def _write_columns(path: Path, schema: pa.Schema, columns: Sequence[list[Any]]) -> None:
+def write_columns(path: Path, schema: pa.Schema, columns: Sequence[list[Any]]) -> None:
     """Write a table of the workbench's own whole or not at all; speed counts here, size does not."""
     arrays = [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from workbench.release.formats import FORMATS
 from workbench.release.formats.huggingface import front_matter
 from workbench.release.formats.webdataset import write_shards
 from workbench.release.formats.yolo import yolo_config
+from workbench.release.new_files import NewFiles
 from workbench.release.picture import Outline, Whole, pictures_of
 from workbench.tables import IMAGES, INSTANCES, read_rows
 
@@ -76,8 +77,9 @@ def write_layout(destination: Path, source: Path, name: str, taxonomy: Taxonomy,
             target = part / place(row["path"])
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / row["path"], target)
+        files = NewFiles(part)
         for path, data in format_files(FORMATS[name], whole):
-            _put(part / _as_read(path), data)
+            files.write(_as_read(path), data)
         _beside(part, source, name, whole)
     _put(part / "classes.txt", "".join(f"{code}\n" for code in whole.taxonomy.codes).encode())
     found = {p.relative_to(part).as_posix(): manifest.file_digest(p) for p in sorted(part.rglob("*")) if p.is_file()}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
@@ -65,6 +66,30 @@ def test_sharpness_is_the_variance_of_the_laplacian(tmp_path: Path) -> None:
     sight = _sight(tmp_path, Image.fromarray(levels))
     assert sight.sharpness == pytest.approx(np.var(laplacian))
     assert sight.brightness_frac == pytest.approx(wide.mean() / 255)
+
+
+def _drawn_alike() -> list[Image.Image]:
+    """Return pictures of every kind, twice the size of the reduction they are measured in."""
+    sharp = _detailed(1024, 768)
+    dark = Image.fromarray((np.asarray(sharp) // 16).astype(np.uint8))
+    cut_out = Image.new("L", sharp.size, 255)
+    cut_out.paste(sharp.crop((0, 0, 320, 320)), (400, 200))
+    return [sharp, sharp.filter(ImageFilter.GaussianBlur(6)), dark, cut_out]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_every_measure_is_what_opencv_measures_in_the_same_reduction(tmp_path: Path, number: int) -> None:
+    picture = _drawn_alike()[number]
+    sight = _sight(tmp_path, picture)
+    grey = cv2.resize(np.asarray(picture), (512, 384), interpolation=cv2.INTER_AREA)
+    inner = cv2.Laplacian(grey, cv2.CV_64F)[1:-1, 1:-1]  # OpenCV mirrors the border, where nothing was measured
+    assert sight.sharpness == pytest.approx(cv2.meanStdDev(inner)[1].item() ** 2, rel=0.02, abs=0.2)
+    assert sight.brightness_frac == pytest.approx(cv2.mean(grey)[0] / 255, abs=2e-3)
+    assert sight.dark_frac == pytest.approx(cv2.countNonZero(cv2.inRange(grey, 0, 10)) / grey.size, abs=2e-3)
+    assert sight.bright_frac == pytest.approx(cv2.countNonZero(cv2.inRange(grey, 245, 255)) / grey.size, abs=2e-3)
+    blocks = [grey[y : y + 16, x : x + 16] for y in range(0, 384, 16) for x in range(0, 512, 16)]
+    varied = sum(cv2.meanStdDev(block)[1].item() > 6 for block in blocks)
+    assert sight.detail_frac == pytest.approx(varied / len(blocks), abs=5e-3)
 
 
 def test_a_picture_too_small_for_the_laplacian_measures_zero(tmp_path: Path) -> None:

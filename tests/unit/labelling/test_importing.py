@@ -149,7 +149,7 @@ def test_polygons_of_coco_and_yolo_keep_every_corner(tmp_path: Path) -> None:
 def test_every_unmapped_word_is_named_at_once() -> None:
     taxonomy = Taxonomy.from_mapping(yaml.safe_load((CONFIGS / "taxonomy.yaml").read_text(encoding="utf-8")))
     shapes = [{"word": "gizmo"}, {"word": "widget"}, {"word": "pipe"}]
-    from workbench.labelling.foreign import ForeignImage, ForeignShape
+    from workbench.labelling.foreign_shapes import ForeignImage, ForeignShape
 
     images = [ForeignImage(name="x", shapes=tuple(ForeignShape(**shape) for shape in shapes))]
     with pytest.raises(Refused) as raised:
@@ -192,6 +192,32 @@ def test_a_file_that_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path, l
     with pytest.raises(Refused) as raised:
         read_foreign(path, label_format)
     assert raised.value.findings[0].code == "labelling.import-unreadable"
+
+
+def _cvat(folder: Path, inside: str) -> Path:
+    path = folder / "labels.xml"
+    path.write_text(f'<annotations><image name="one.jpg" width="8" height="6">{inside}</image></annotations>')
+    return path
+
+
+def test_shapes_that_cannot_be_taken_over_are_all_told_with_the_image_they_are_in(tmp_path: Path) -> None:
+    shapes = '<polyline label="a" points="0,0;1,1"/><cuboid label="a"/><polyline label="b" points="0,0;1,1"/>'
+    with pytest.raises(Refused, match=r"1 cuboid, 2 polyline; the first in image 'one.jpg'"):
+        read_foreign(_cvat(tmp_path, shapes), "cvat")
+
+
+def test_a_turned_box_of_cvat_is_the_polygon_of_its_corners(tmp_path: Path) -> None:
+    told = '<box label="a" xtl="1" ytl="2" xbr="5" ybr="4" rotation="90"/>'
+    ((shape,),) = [image.shapes for image in read_foreign(_cvat(tmp_path, told), "cvat")]
+    assert shape.rings[0] == pytest.approx((4, 1, 4, 5, 2, 5, 2, 1))
+
+
+@pytest.mark.parametrize(
+    "told", ['rle="1, 3" left="7" width="2"', 'rle="1, 2" left="0" width="2"', 'rle="5, -1" left="0" width="2"']
+)
+def test_a_mask_of_cvat_that_does_not_fit_is_refused(tmp_path: Path, told: str) -> None:
+    with pytest.raises(Refused, match=r"labelling\.import-unreadable"):
+        read_foreign(_cvat(tmp_path, f'<mask label="a" {told} top="0" height="2"/>'), "cvat")
 
 
 def test_a_class_map_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,13 +26,16 @@ from workbench.cli.release_formats import real_draw
 from workbench.domain.findings import BadUsage
 from workbench.domain.taxonomy import Taxonomy
 from workbench.labelling.foreign import read_foreign
+from workbench.labelling.importing import map_labels
 from workbench.layout import Layout
 from workbench.release.charts import heat_counts
 from workbench.release.formats import FORMATS
-from workbench.release.formats.yolo import one_outline, oriented_corners
+from workbench.release.formats.yolo import label_bytes, one_outline, oriented_corners
+from workbench.release.former import Former
+from workbench.release.increment import Increment
 from workbench.release.layouts import require_layout, write_layout
 from workbench.release.rle import rle_area_px2, rle_mask
-from workbench.tables import INSTANCES, read_rows, write_table
+from workbench.tables import IMAGES, INSTANCES, instance_row, read_rows, write_table
 
 SPLITS = ("train", "val", "test")
 
@@ -102,6 +106,36 @@ def test_cvat_holds_boxes_polygons_masks_and_points_with_their_facets(assembled:
                     tip = [value for point in row["keypoints"] or () for value in (point["x_px"], point["y_px"])]
                     assert points == (row["rings"][0] if shape.tag == "polygon" else tip)
     assert seen == set(rows)
+
+
+def test_our_own_importer_reads_cvat_back_to_the_very_shapes(
+    layout: Layout, run_assemble: Callable[..., Any], taxonomy: Taxonomy
+) -> None:
+    two_rings = [[150.0, 40.0, 220.0, 60.0, 180.0, 130.0], [10.5, 10.0, 30.0, 10.0, 30.0, 30.25]]
+    table = layout.adjudication / "instances.parquet"
+    found = read_rows(table, INSTANCES)
+    for row in found:
+        if row["shape"] == "polygon":
+            row |= {"rings": two_rings, "x_min": 10.5, "y_min": 10.0}
+    write_table(table, INSTANCES, found)
+    run_assemble(layout)
+    rows = {row["image_id"]: row for row in read_rows(layout.release / "images.parquet", IMAGES)}
+    truth = read_rows(layout.release / "instances.parquet", INSTANCES)
+    shapes: list[Any] = []
+    for split in SPLITS:
+        foreign = read_foreign(layout.release / f"cvat_{split}.xml", "cvat")
+        names = {image.name: Path(image.name).stem for image in foreign}
+        classes = {code: code for code in taxonomy.codes}
+        mapped = map_labels(foreign, classes=classes, names=names, images=rows, label_format="cvat", stored=False)
+        assert mapped.findings == ()
+        shapes += [instance_row(one) for annotation in mapped.annotations for one in annotation.instances]
+
+    def told(row: Any) -> tuple[Any, ...]:
+        edges = tuple(row[name] for name in ("x_min", "y_min", "x_max", "y_max"))
+        points = [(point["x_px"], point["y_px"]) for point in row["keypoints"] or ()]
+        return row["image_id"], row["category"], row["shape"], edges, str(row["rings"]), row["mask_rle"], str(points)
+
+    assert sorted(map(repr, map(told, shapes))) == sorted(map(repr, map(told, truth)))
 
 
 def _cvat_mask(shape: Any) -> Any:
@@ -229,6 +263,12 @@ def test_the_oriented_rectangle_holds_every_point(points: list[tuple[float, floa
     assert all(around.covers(shapely.Point(point)) or around.distance(shapely.Point(point)) < 1e-6 for point in points)
 
 
+@given(st.lists(st.lists(st.floats(0, 1) | st.floats(0, 2e-4), min_size=4, max_size=9), max_size=4))
+def test_labels_are_written_number_by_number_as_python_writes_them(rows: list[list[float]]) -> None:
+    told = [[number, *row] for number, row in enumerate(rows)]
+    assert label_bytes(told) == "".join(f"{' '.join(map(repr, row))}\n" for row in told).encode()
+
+
 def test_several_rings_become_one_of_the_same_area() -> None:
     rings = [[0, 0, 4, 0, 4, 4, 0, 4], [10, 10, 12, 10, 12, 12, 10, 12]]
     joined = one_outline(rings)
@@ -315,6 +355,38 @@ def test_an_interrupted_change_is_completed_by_the_next_run(
     monkeypatch.undo()
     run_assemble(layout)
     assert _bytes(layout.release) == sound
+
+
+@pytest.mark.parametrize("then", ["as changed", "as before"])
+@pytest.mark.parametrize("broken_off", ["before it is in place", "after"])
+def test_what_an_interrupted_run_made_is_never_taken_for_what_other_labels_make(
+    layout: Layout, run_assemble: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, broken_off: str, then: str
+) -> None:
+    table = layout.adjudication / "instances.parquet"
+    run_assemble(layout)
+    before = table.read_bytes()
+    rows = read_rows(table, INSTANCES)
+    next(row for row in rows if row["shape"] == "box")["x_max"] = 99.0
+    write_table(table, INSTANCES, rows)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if broken_off == "after":
+        monkeypatch.setattr(Former, "note", interrupted)
+    else:
+        monkeypatch.setattr(Increment, "apply", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_assemble(layout)
+    monkeypatch.undo()
+    if then == "as before":
+        table.write_bytes(before)
+    run_assemble(layout)
+    repeated = _bytes(layout.release)
+    shutil.rmtree(layout.release)
+    shutil.rmtree(layout.state / "release")
+    run_assemble(layout)
+    assert repeated == _bytes(layout.release)
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:

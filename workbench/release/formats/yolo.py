@@ -10,9 +10,10 @@ out as a dataset of their own. An object without a box, a lone point, has no lin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import orjson
 import shapely
 import yaml
 
@@ -31,19 +32,49 @@ def yolo_line(row: Row, class_number: int, *, width_px: int, height_px: int) -> 
     """
     if row["x_min"] is None:
         return None
-    centre_x = (row["x_min"] + row["x_max"]) / 2 / width_px
-    centre_y = (row["y_min"] + row["y_max"]) / 2 / height_px
-    wide, high = (row["x_max"] - row["x_min"]) / width_px, (row["y_max"] - row["y_min"]) / height_px
-    return f"{class_number} {centre_x!r} {centre_y!r} {wide!r} {high!r}"
+    return _line(_detected(row, class_number, width_px, height_px))
+
+
+def _detected(row: Row, class_number: int, width: int, height: int) -> list[float]:
+    x_min, y_min, x_max, y_max = row["x_min"], row["y_min"], row["x_max"], row["y_max"]
+    return [
+        class_number,
+        (x_min + x_max) / 2 / width,
+        (y_min + y_max) / 2 / height,
+        (x_max - x_min) / width,
+        (y_max - y_min) / height,
+    ]
+
+
+def _line(numbers: Iterable[float]) -> str:
+    return " ".join(map(repr, numbers))
+
+
+def label_bytes(rows: Sequence[Sequence[float]]) -> bytes:
+    r"""Return a line a row, its numbers as Python's ``repr`` writes them; written by orjson, which is several times faster.
+
+    The two differ in numbers that Python writes with an exponent: a text that may hold one is written by Python.
+
+    Examples
+    --------
+    >>> label_bytes([[3, 0.25, 1.0], [0, 0.00001, 0.5]])
+    b'3 0.25 1.0\n0 1e-05 0.5\n'
+
+    """
+    if not rows:
+        return b""
+    text = orjson.dumps(rows)[2:-2].replace(b"],[", b"\n").replace(b",", b" ") + b"\n"
+    if b"e" in text or b" 0.0000" in text:
+        return "".join(f"{_line(row)}\n" for row in rows).encode()
+    return text
 
 
 def _detect(picture: Picture, whole: Whole) -> bytes:
     width, height = picture.image["width_px"], picture.image["height_px"]
-    lines = (
-        yolo_line(row, whole.class_numbers[row["category"]], width_px=width, height_px=height)
-        for row in picture.objects
+    numbers = whole.class_numbers
+    return label_bytes(
+        [_detected(row, numbers[row["category"]], width, height) for row in picture.objects if row["x_min"] is not None]
     )
-    return "".join(f"{line}\n" for line in lines if line).encode()
 
 
 def one_outline(rings: Sequence[Sequence[float]]) -> list[float]:
@@ -100,15 +131,15 @@ def oriented_corners(points: Sequence[float]) -> list[float]:
 def _polygons(outline: Callable[[Sequence[Sequence[float]]], list[float]]) -> Callable[[Picture, Whole], bytes]:
     def fragment(picture: Picture, whole: Whole) -> bytes:
         size_wh = picture.image["width_px"], picture.image["height_px"]
-        lines = []
+        lines: list[list[float]] = []
         for row in picture.objects:
             if row["x_min"] is None:
                 continue
             # Ultralytics drops an image that has a number outside [0, 1]; a tilted rectangle may reach over the edge
             values = outline(_rings(row, picture, whole))
             shares = [min(max(value / size_wh[i % 2], 0.0), 1.0) for i, value in enumerate(values)]
-            lines.append(f"{whole.class_numbers[row['category']]} {' '.join(map(repr, shares))}\n")
-        return "".join(lines).encode()
+            lines.append([whole.class_numbers[row["category"]], *shares])
+        return label_bytes(lines)
 
     return fragment
 
