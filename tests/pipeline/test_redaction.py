@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from workbench.cli.labelling import admitted
+from workbench.cli.labelling_import import admitted
 from workbench.cli.wiring import Workspace
 from workbench.labelling.tasks import plan_tasks
 

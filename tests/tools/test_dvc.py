@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from workbench.adapters import dvc
+from workbench.adapters import dvc, git
 from workbench.domain.findings import Busy, Refused
 
 pytestmark = pytest.mark.tools
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.tools
 def repository(tmp_path: Path) -> Path:
     root = tmp_path / "repository"
     root.mkdir()
-    dvc.git_init(root)
+    git.init(root)
     dvc.init(root)
     return root
 
@@ -43,7 +43,7 @@ def test_a_clone_pulls_the_bytes_that_were_pushed(repository: Path, tmp_path: Pa
         check=True,
         capture_output=True,
     )
-    dvc.commit(repository, [repository / ".dvc" / "config"], "A delivery")
+    git.commit(repository, [repository / ".dvc" / "config"], "A delivery")
     dvc.push(repository)
 
     clone = tmp_path / "elsewhere" / "clone"
@@ -74,9 +74,9 @@ def test_a_stage_without_its_input_says_which_step_is_missing(
 
 def test_a_release_s_name_is_taken_once(repository: Path) -> None:
     (repository / "params.yaml").write_text("a: 1\n")
-    dvc.commit_and_tag(repository, "v1", [], "Release v1")
+    git.commit_and_tag(repository, "v1", [], "Release v1")
     with pytest.raises(Refused, match="v1"):
-        dvc.commit_and_tag(repository, "v1", [], "Release v1")
+        git.commit_and_tag(repository, "v1", [], "Release v1")
 
 
 def test_dvc_at_work_elsewhere_is_busy_not_broken(repository: Path) -> None:

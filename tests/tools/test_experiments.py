@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from workbench.adapters import dvc
+from workbench.adapters import dvc, git
 from workbench.domain.annotation import Instance, Shape
 from workbench.domain.geometry import Box
 from workbench.tables import ANNOTATIONS, INSTANCES, instance_row, read_rows, write_table
@@ -80,7 +80,7 @@ def test_another_acceptance_is_tried_as_an_experiment(tmp_path: Path, workbench:
     _answers(root / "data" / "02_labelling" / "parts")
     dvc.add(root, [root / "data" / "02_labelling"])
     dvc.repro(root, ["adjudication"])
-    dvc.commit(root, [], "A first state")
+    git.commit(root, [], "A first state")
     truth = root / "data" / "03_adjudication" / "instances.parquet"
     assert len(read_rows(truth, INSTANCES)) == 1
     said = _dvc(root, "exp", "run", "--name", "stricter", "-S", "adjudication.accept_iou=0.85")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from workbench.adapters import dvc
+from workbench.adapters import dvc, git
 from workbench.layout import Layout
 from workbench.tables import IMAGES, read_rows, write_table
 
@@ -40,7 +40,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     (layout.root / "dvc.yaml").write_text(_PIPELINE)
     layout.params.write_text(_PARAMS)
     (layout.root / ".gitignore").write_text("/custody/\n/.workbench/\n")
-    dvc.git_init(layout.root)
+    git.init(layout.root)
     dvc.init(layout.root)
     return layout
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import workbench as public
-from workbench.adapters import dvc
+from workbench.adapters import dvc, git
 from workbench.adapters.dvc_files import DvcFiles
 from workbench.adapters.pixels import read_rgb
 from workbench.domain.findings import Refused
@@ -66,12 +66,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, workbench: Run) -> Layou
     (layout.root / "dvc.yaml").write_text(_PIPELINE)
     layout.params.write_text(_PARAMS)
     (layout.root / ".gitignore").write_text("/custody/\n/.workbench/\n")
-    dvc.git_init(layout.root)
+    git.init(layout.root)
     dvc.init(layout.root)
     inputs = (layout.deliveries, layout.intake, layout.adjudication, layout.curation, layout.synthesis)
     dvc.add(layout.root, [folder for folder in inputs if folder.is_dir()])
     first = [layout.root / name for name in (".gitignore", ".dvc/config", ".dvc/.gitignore")]
-    dvc.commit(layout.root, first, "Start")
+    git.commit(layout.root, first, "Start")
     workbench("release", "build", "v1", "--workspace", layout.root)
     images = layout.curation / "images.parquet"
     rows = read_rows(images, IMAGES)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import workbench as public
-from workbench.adapters import dvc
+from workbench.adapters import dvc, git
 from workbench.domain.findings import Refused
 
 pytestmark = pytest.mark.tools
@@ -144,7 +144,7 @@ def _contribute(root: Path, contribution: str, numbers: range) -> None:
         path.write_bytes(content)
     (folder / "images.parquet").write_bytes(contribution.encode() * 50)
     dvc.add(root, [root / "data" / "01_intake"])
-    dvc.commit(root, [], f"Contribution {contribution}")
+    git.commit(root, [], f"Contribution {contribution}")
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -213,7 +213,7 @@ def test_a_release_is_streamed_from_a_server_at_a_git_revision(
     )
     layout.params.write_text(_PARAMS)
     (layout.root / ".gitignore").write_text("/custody/\n/.workbench/\n/data/0[0-6]*\n")
-    dvc.git_init(layout.root)
+    git.init(layout.root)
     dvc.init(layout.root)
     at = ("--workspace", layout.root)
     workbench("remote", "add", "store", place.url, *place.options, *at)

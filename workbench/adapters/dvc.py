@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from workbench.adapters import git
 from workbench.domain.findings import BadUsage, Busy, Finding, Refused, Severity, WorkbenchError, busy, refused
 
 #: Where a stage that DVC runs leaves its findings, so that the command that asked for it can answer with them.
@@ -118,8 +119,8 @@ def clone_inputs(root: Path, rev: str, clone: Path, *, stored: Sequence[str], re
         ``dvc.failed`` if data is not to be had, ``dvc.git-failed``.
 
     """
-    _git(root, ["clone", "--quiet", "--no-checkout", str(root), str(clone)])
-    _git(clone, ["checkout", "--quiet", rev])
+    git.run(root, ["clone", "--quiet", "--no-checkout", str(root), str(clone)])
+    git.run(clone, ["checkout", "--quiet", rev])
     private = root / ".dvc" / "config.local"
     if private.is_file():
         (clone / ".dvc" / "config.local").write_bytes(private.read_bytes())
@@ -169,77 +170,6 @@ def leave_failure(error: WorkbenchError) -> bool:
     document = {"exit_code": error.exit_code, "findings": [finding.to_json() for finding in error.findings]}
     Path(target).write_text(json.dumps(document), encoding="utf-8")
     return True
-
-
-def tag_exists(root: Path, name: str) -> bool:
-    """Say whether git has a tag of that name."""
-    return bool(_git(root, ["tag", "--list", name]).strip())
-
-
-def tags(root: Path) -> list[str]:
-    """Return git's tags, which is what releases are; none outside git."""
-    return _git(root, ["tag", "--list"]).split() if (root / ".git").exists() else []
-
-
-def show(root: Path, revision: str, path: str) -> str | None:
-    """Return a file's text as it is in a git revision; nothing if it is not there."""
-    try:
-        return _git(root, ["show", f"{revision}:{path}"])
-    except Refused:
-        return None
-
-
-def commit_and_tag(root: Path, name: str, paths: Sequence[Path], message: str) -> None:
-    """Commit files of the workspace to git, with everything DVC staged, and tag the commit (annotated).
-
-    Raises
-    ------
-    Refused
-        ``release.name-taken`` if the tag exists, ``dvc.git-failed`` if git does not do it.
-
-    """
-    if tag_exists(root, name):
-        raise refused(
-            "release.name-taken", name, "is the name of a release already.", "Choose a new name: releases stay."
-        )
-    commit(root, paths, message)
-    _git(root, ["tag", "--annotate", name, "--message", message])
-
-
-def commit(root: Path, paths: Sequence[Path], message: str) -> None:
-    """Commit the given files, the pipeline's state and nothing else; no change, no commit."""
-    tracked = [*paths, *root.glob("data/*.dvc"), *root.glob("data/.gitignore")]
-    tracked += [
-        path for name in ("dvc.lock", "dvc.yaml", "params.yaml", "label_configs") if (path := root / name).exists()
-    ]
-    names = sorted({str(path.relative_to(root)) for path in tracked})
-    _git(root, ["add", "--", *names])
-    if _git(root, ["diff", "--cached", "--name-only", "--", *names]).strip():
-        _git(root, ["commit", "--quiet", "--message", message, "--", *names])
-
-
-def git_init(root: Path) -> None:
-    """Make a git repository at a folder unless it is the root of one."""
-    if not (root / ".git").exists():
-        _git(root, ["init", "--quiet", "--initial-branch", "main"])
-
-
-def _git(root: Path, arguments: Sequence[str]) -> str:
-    identity: list[str] = []
-    if subprocess.run(["git", "config", "user.email"], cwd=root, capture_output=True, check=False).returncode:
-        # A machine without a git identity still commits; the ledger, not git, says who acted.
-        identity = ["-c", "user.name=workbench", "-c", "user.email=workbench@localhost"]
-    try:
-        done = subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise refused(
-            "workspace.tool-missing", "git", "is not installed.", "Install it (Debian: apt-get install git)."
-        ) from error
-    if done.returncode:
-        raise refused(
-            "dvc.git-failed", f"git {arguments[0]}", _last_line(done.stderr), "Mend it in the workspace, then repeat."
-        )
-    return done.stdout
 
 
 def _environment() -> dict[str, str]:
@@ -304,18 +234,12 @@ def _dvc_error(arguments: Sequence[str], output: str) -> WorkbenchError:
         return refused(
             "workspace.input-missing",
             f"dvc {arguments[0]}",
-            f"lacks an input: {_last_line(output)}",
+            f"lacks an input: {git.last_line(output)}",
             "Run the earlier step first (`workbench receive`, `labelling pull`), or `dvc pull`.",
         )
     return refused(
-        "dvc.failed", f"dvc {' '.join(arguments[:2])}", _last_line(output), "Mend it, then repeat the command."
+        "dvc.failed", f"dvc {' '.join(arguments[:2])}", git.last_line(output), "Mend it, then repeat the command."
     )
-
-
-def _last_line(output: str) -> str:
-    lines = [line.removeprefix("ERROR: ").strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line and not line.startswith(("Having any troubles", "hint:"))]
-    return (errors[-1] if errors else "failed without a word").rstrip(".") + "."
 
 
 def _error_of(document: Mapping[str, object]) -> WorkbenchError:

@@ -239,7 +239,7 @@ def tracked(root: Path) -> dict[Path, Path]:
 
 def folders_of_tag(root: Path, tag: str, out: str) -> set[str]:
     """Return the objects that dvc.lock at a git tag names for an output."""
-    from workbench.adapters.dvc import show
+    from workbench.adapters.git import show
 
     text = show(root, tag, "dvc.lock")
     runs = (yaml.safe_load(text) or {}).get("stages", {}) if text else {}

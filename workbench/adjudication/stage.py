@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench.adjudication.agreement import measure_agreement
-from workbench.adjudication.consensus import CANNOT_TELL, Outcome, decide, keep_all
+from workbench.adjudication.consensus import Outcome, decide, keep_all
+from workbench.adjudication.headstamps import headstamp_rows
 from workbench.domain.annotation import DecidedBy, Instance, Pass
 from workbench.domain.findings import Finding, Refused, refused
-from workbench.domain.headstamp import HeadstampElement, normalised_text, read_headstamps
 from workbench.domain.lineage import canonical_json, require_activity
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
@@ -71,7 +71,7 @@ def run_adjudication(layout: Layout, params: Mapping[str, Any], *, taxonomy: Tax
         of = answers[image_id]
         outcome = settle_photograph(of, params)
         truth += [instance_row(instance) for instance in outcome.truth]
-        headstamps += [_headstamp_row(image_id, read) for read in read_headstamps(outcome.truth)]
+        headstamps += headstamp_rows(image_id, outcome.truth)
         dissent += [{"image_id": image_id, **row} for row in outcome.disagreements]
         people = {name for given in of.values() for name in given.blind}
         people = people or {name for given in of.values() for name in given.adjudicated}
@@ -92,24 +92,6 @@ def run_adjudication(layout: Layout, params: Mapping[str, Any], *, taxonomy: Tax
     write_table(target / "headstamps.parquet", HEADSTAMPS, headstamps)
     _write_text(target / "agreement.json", canonical_json(measured) + "\n")
     return measured
-
-
-def _headstamp_row(image_id: str, read: HeadstampElement) -> dict[str, Any]:
-    """Return the row of `tables.HEADSTAMPS`; what nobody could tell is null."""
-    facets = {code: value for code, value in read.element.facets.items() if value != CANNOT_TELL}
-    return {
-        "image_id": image_id,
-        "headstamp_id": read.headstamp.instance_id,
-        "instance_id": read.element.instance_id,
-        "ordinal": read.ordinal,
-        "clock_deg": read.clock_deg,
-        "orientation_basis": read.basis.value,
-        "kind": facets.get("element_kind"),
-        "text_raw": read.element.transcription,
-        "text_normalised": normalised_text(read.element.transcription),
-        "up_direction": facets.get("up_direction"),
-        "legibility": facets.get("legibility"),
-    }
 
 
 def check_params(params: Mapping[str, Any]) -> None:

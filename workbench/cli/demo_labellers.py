@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.adapters.label_studio import LabelStudioServer
 from workbench.adapters.saliency import salient_box
-from workbench.cli import labelling
+from workbench.cli import labelling_import
 from workbench.cli.label_studio import connect
 from workbench.cli.wiring import Workspace
 from workbench.domain.annotation import Instance, Shape
@@ -43,7 +43,7 @@ def answer_as_simulated_labellers(workspace: Workspace, *, truth: Path | None) -
     """
     config = read_label_config(workspace.layout.label_configs / "parts", workspace.taxonomy)
     server, _ = connect(workspace)
-    images = labelling.admitted(workspace)
+    images = labelling_import.admitted(workspace)
     project_id = server.find_project(config.title)
     if project_id is None:
         return 0

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from workbench import __version__
-from workbench.adapters import dvc
+from workbench.adapters import dvc, git
 from workbench.cli import release_formats, release_gate, release_ledger, revocations
 from workbench.cli.command import command
 from workbench.cli.report import Report
@@ -70,7 +70,7 @@ def build(
     layout = workspace.layout
     require_name(name)
     target = layout.records / name
-    if dvc.tag_exists(layout.root, name):
+    if git.tag_exists(layout.root, name):
         raise refused(
             "release.name-taken", name, "is the name of a release already.", "Choose a new name: releases stay."
         )
@@ -88,7 +88,7 @@ def build(
         _write_record(workspace, name, digest)
         paths = [target / RECORD, target / "splits.csv", target / "public_key.pem"]
         paths += revocations.name_successor(workspace, name)
-        dvc.commit_and_tag(layout.root, name, paths, f"Release {name}")
+        git.commit_and_tag(layout.root, name, paths, f"Release {name}")
     facts = _facts(layout.release)
     return Report(
         summary=f"Release {name}: {facts['images']} images, {facts['instances']} labelled objects, signed and tagged.",

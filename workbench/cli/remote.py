@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from workbench.adapters import dvc, dvc_remotes
+from workbench.adapters import dvc, dvc_remotes, git
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -54,7 +54,7 @@ def add(
     private |= {"profile": profile} if profile else {}
     root = workspace.layout.root
     dvc_remotes.add_remote(root, name, address, shared=shared, private=private, default=default)
-    dvc.commit(root, [root / ".dvc" / "config"], f"Remote {name}")
+    git.commit(root, [root / ".dvc" / "config"], f"Remote {name}")
     return Report(
         summary=f"Added {summary}.",
         data={"remote": name, "url": address, "verify": True},
@@ -103,7 +103,7 @@ def push(
     if dry_run:
         return Report(summary=f"Would push to {name or 'the default remote'}.", data={"remote": name, "dry_run": True})
     sent = dvc.push(root, name)
-    sent += dvc_remotes.push_revisions(root, dvc.tags(root), name) if all_releases else 0
+    sent += dvc_remotes.push_revisions(root, git.tags(root), name) if all_releases else 0
     return Report(
         summary=f"Pushed {sent} files to {name or 'the default remote'}."
         if sent

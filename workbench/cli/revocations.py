@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.adapters import dvc, dvc_purge
+from workbench.adapters import dvc_purge, git
 from workbench.cli.wiring import Workspace
 from workbench.custody.ledger import Ledger
 from workbench.custody.rotation import ROTATION
@@ -34,12 +34,12 @@ _RELEASE_DATA = "data/07_release"
 def concerned(workspace: Workspace, plan: Plan, objects: set[str]) -> tuple[str, ...]:
     """Return the releases that hold something of a contribution: by their split lists, and by their data in DVC."""
     root, images = workspace.layout.root, set(plan.images)
-    tagged = set(dvc.tags(root))
+    tagged = set(git.tags(root))
     found = set(plan.releases)
     for name in sorted(tagged | {path.parent.name for path in workspace.layout.records.glob(f"*/{RECORD}")}):
         path = workspace.layout.records / name / "splits.csv"
         text = (
-            path.read_text(encoding="utf-8") if path.is_file() else dvc.show(root, name, f"releases/{name}/splits.csv")
+            path.read_text(encoding="utf-8") if path.is_file() else git.show(root, name, f"releases/{name}/splits.csv")
         )
         if text is None:
             continue
@@ -57,7 +57,7 @@ def _records(workspace: Workspace, names: Sequence[str]) -> Iterator[Record]:
         path = layout.records / name / RECORD
         if path.is_file():
             yield read_record(path)
-        elif text := dvc.show(layout.root, name, f"releases/{name}/{RECORD}"):
+        elif text := git.show(layout.root, name, f"releases/{name}/{RECORD}"):
             with tempfile.TemporaryDirectory() as scratch:
                 (Path(scratch) / RECORD).write_text(text, encoding="utf-8")
                 yield read_record(Path(scratch) / RECORD)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.adapters import dvc, dvc_purge
+from workbench.adapters import dvc_purge, git
 from workbench.cli import revocations
 from workbench.cli.acting import DryRunOption, actor
 from workbench.cli.command import command
@@ -197,7 +197,7 @@ def _carried_out(workspace: Workspace, plan: Plan, listed: Sequence[Place]) -> R
     changed = track_data(workspace, plan, withdrawn_at=plan.started_at)
     plan = _purge_objects(workspace, plan)
     listing = revocations.supersede(workspace, plan)
-    dvc.commit(workspace.layout.root, [*changed, *listing], f"Withdraw {plan.contribution_id}")
+    git.commit(workspace.layout.root, [*changed, *listing], f"Withdraw {plan.contribution_id}")
     write_plan(custody, plan)
     page = certify(workspace, ledger, plan)
     pending = plan.pending

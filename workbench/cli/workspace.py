@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from workbench import __version__
-from workbench.adapters import dvc
+from workbench.adapters import dvc, git
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import template_root
@@ -68,14 +68,14 @@ def create_workspace(root: Path) -> Layout:
         else:
             shutil.copyfile(source, root / name)
     (root / ".gitignore").write_text(_GITIGNORE, encoding="utf-8")
-    dvc.git_init(root)
+    git.init(root)
     dvc.init(root)
     ensure_builtin_catalogue(layout)
     ensure_list(layout.curation_decisions)
     ensure_decisions(layout)
     dvc.add(root, [layout.catalogue, layout.redaction_decisions, layout.curation_decisions])
     first = [root / name for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore")]
-    dvc.commit(root, first, "Start a workspace")
+    git.commit(root, first, "Start a workspace")
     return layout
 
 
