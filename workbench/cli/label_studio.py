@@ -34,7 +34,7 @@ def connect(workspace: Workspace) -> tuple[LabelStudioServer, Path]:
         raise busy(
             "labelling.server-away",
             "Label Studio",
-            "has not been started in this workspace.",
+            "is not running in this workspace.",
             "Start it with `workbench up`, then repeat the command.",
         )
     if not token:
