@@ -75,6 +75,8 @@ def measure_push(items: int, turns: int) -> measure.Ratio:
     with measure.scratch() as folder:
         root = measure.new_workspace(folder / "workspace")
         measure.receive(root, measure.draw_photographs(folder / "delivery", items, seed=6, size_wh=(320, 240)))
+        params = root / "params.yaml"  # what is measured is pushing, not the search for faces
+        params.write_text(params.read_text(encoding="utf-8").replace("unreviewed: block", "unreviewed: allow"))
         measure.workbench("intake", "--stage", "--workspace", root)
         with servers(root):
             server = Server(root)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 
 import workbench as public
@@ -74,8 +75,11 @@ def ssh_place(tmp_path: Path) -> Iterator[Place]:
     port, store, keys = _free_port(), tmp_path / "ssh-store", tmp_path / "keys"
     store.mkdir()
     keys.mkdir(mode=0o700)
-    for name in ("host", "user"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)], check=True)
+    for name in ("host", "user"):  # by the library: a bare machine has no ssh-keygen
+        made = asyncssh.generate_private_key("ssh-ed25519")
+        made.write_private_key(keys / name)
+        made.write_public_key(keys / f"{name}.pub")
+        (keys / name).chmod(0o600)
     shutil.copy(keys / "user.pub", keys / "authorized_keys")
     user = (
         os.environ.get("USER")
