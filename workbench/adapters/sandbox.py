@@ -142,8 +142,12 @@ class Sandbox(Generic[T, R]):
                 self._workers[number] = self._start()
             worker = self._workers[number]
             worker.job, worker.began, worker.ran_before_s = job, monotonic(), _processor_s(worker.process.pid)
-            with contextlib.suppress(OSError):  # it died this instant: `_collect` finds the pipe closed
+            try:
                 worker.pipe.send(job.item)
+            except OSError:
+                # It died this instant, or has half a message, for which it would wait for ever: either way its pipe is
+                # closed now, `_collect` finds that, and another worker tries.
+                worker.process.kill()
 
     def _collect(self, workers: Sequence[_Worker]) -> Iterator[tuple[int, R | Lost]]:
         """Yield (worker number, result) of workers that are done, have died, or are out of time."""
@@ -157,13 +161,14 @@ class Sandbox(Generic[T, R]):
                     yield number, worker.pipe.recv()
                 except (EOFError, OSError):
                     yield number, Lost(why="died")
-            elif now - worker.began > self._timeout_s and self._had_its_time(worker, now):
+            elif now - worker.began > self._timeout_s and self._really_ran(worker):
                 yield number, Lost(why="timeout")
+            elif now - worker.began > _PATIENCE * self._timeout_s:
+                yield number, Lost(why="died")  # it hardly ran: that is the machine's doing, so another worker tries
 
-    def _had_its_time(self, worker: _Worker, now: float) -> bool:
-        """Say whether an overdue worker really ran: on a crowded or suspended machine it may hardly have."""
-        ran_s = _processor_s(worker.process.pid) - worker.ran_before_s
-        return ran_s > self._timeout_s / 2 or now - worker.began > _PATIENCE * self._timeout_s
+    def _really_ran(self, worker: _Worker) -> bool:
+        """Say whether an overdue worker had its time: on a crowded or suspended machine it may hardly have run."""
+        return _processor_s(worker.process.pid) - worker.ran_before_s > self._timeout_s / 2
 
     def _start(self) -> _Worker:
         for _ in range(_STARTS):

@@ -80,6 +80,26 @@ def test_every_item_gets_an_answer_and_few_are_drawn_ahead() -> None:
     assert sorted(seen) == list(range(40))
 
 
+def test_an_item_that_could_not_be_handed_over_is_handed_to_another_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    from multiprocessing.connection import Connection
+
+    real, failed = Connection.send, []
+
+    def send(pipe: Connection, item: object) -> None:
+        if item == 3 and not failed:
+            failed.append(item)
+            raise OSError(5, "Input/output error")
+        real(pipe, item)
+
+    with Sandbox(_takes, prepare=_ready, workers=1, timeout_s=30) as box:
+        monkeypatch.setattr(Connection, "send", send)
+        began = time.monotonic()
+        answers = dict(box.map([1, 2, 3, 4]))
+    assert failed == [3]
+    assert not [answer for answer in answers.values() if isinstance(answer, Lost)]
+    assert time.monotonic() - began < 25  # long before the item's time would be over
+
+
 def test_a_worker_that_died_while_idle_is_replaced() -> None:
     with Sandbox(_process, prepare=_ready, workers=2, timeout_s=5) as box:
         first = dict(box.map([1, 2]))
