@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -28,8 +28,9 @@ class Processes:
         if workers <= 1:
             yield from map(function, items)
             return
-        # Forked, so that workers start with the tool already imported; it has no threads of its own by then.
-        context = multiprocessing.get_context("fork" if os.name == "posix" else "spawn")
+        # Forked, so that workers start with the tool already imported; it has no threads of its own by then. A process
+        # that ran a network before has such threads, and what is forked from it may wait for them for ever.
+        context = multiprocessing.get_context("forkserver" if "onnxruntime" in sys.modules else "fork")
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
             try:
                 yield from pool.map(function, items, chunksize=max(1, min(8, len(items) // (workers * 4))))
