@@ -53,7 +53,7 @@ def prepare(root: Path, delivery: Path) -> Path:
     measure.workbench("intake", "--stage", "--workspace", root)
     measure.import_labels(root, delivery)
     measure.workbench("adjudication", "--stage", "--workspace", root)
-    measure.workbench("curation", "--stage", "--workspace", root)
+    measure.workbench_apart("curation", "--stage", "--workspace", root)
     return root
 
 

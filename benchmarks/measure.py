@@ -12,6 +12,7 @@ import json
 import multiprocessing.forkserver
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -109,6 +110,16 @@ def workbench(*arguments: object, allow: tuple[int, ...] = (0,)) -> dict[str, An
         raise RuntimeError(msg)
     answer: dict[str, Any] = json.loads(result.stdout)
     return answer
+
+
+def workbench_apart(*arguments: object) -> None:
+    """Run a `workbench` command in a process of its own, as DVC does.
+
+    For preparing: curation runs networks, whose threads a process keeps, and what is forked from such a process may wait
+    for them for ever.
+    """
+    line = [sys.executable, "-m", "workbench.cli.main", *(str(argument) for argument in arguments), "--json"]
+    subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
 
 
 def draw_photographs(folder: Path, count: int, *, seed: int, size_wh: tuple[int, int] = (2000, 1500)) -> Path:
