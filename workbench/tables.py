@@ -200,6 +200,17 @@ REDACTIONS = pa.schema(
     ]
 )
 
+#: A row an answer to a question about a whole photograph (data/02_labelling/<project>/tags.parquet).
+TAGS = pa.schema(
+    [
+        _field("annotation_id", _TEXT, "the answer it is part of"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("annotator", _TEXT, "the annotator's pseudonym"),
+        _field("question", _TEXT, "code of the facet asked of the photograph"),
+        _field("value", _TEXT, "code of the value given; a row a value where several may be given"),
+    ]
+)
+
 #: A row an object: answers, ground truth, renders and augmented copies alike.
 INSTANCES = pa.schema(
     [
