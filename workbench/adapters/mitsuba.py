@@ -16,13 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.adapters.shading import corner_normals, developed, to_photograph, world_rays
+from workbench.adapters.mitsuba_scene import bare_shape, described_scene
+from workbench.adapters.shading import developed, to_photograph, world_rays
 from workbench.domain.findings import refused
-from workbench.domain.scene import Camera, Card, Material, PlacedPart, Scene
+from workbench.domain.scene import Camera, Scene
 from workbench.ports import Mesh, Rendering
-
-#: OpenCV's camera looks along z with x right and y down; Mitsuba's with x left and y up.
-_CV_TO_MITSUBA = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 class MitsubaRenderer:
@@ -71,7 +69,8 @@ class MitsubaRenderer:
         import pyoidn
 
         mi = self._mi
-        loaded = mi.load_dict(self._described(scene, meshes, textures), optimize=False)
+        described = described_scene(mi, scene, meshes, textures, samples_per_pixel=self._samples_per_pixel)
+        loaded = mi.load_dict(described, optimize=False)
         raw = np.array(mi.render(loaded, spp=self._samples_per_pixel, seed=scene.seed), dtype=np.float32)
         colour, albedo, normal = (np.ascontiguousarray(raw[..., i : i + 3]) for i in (0, 3, 6))
         smooth = pyoidn.denoise(colour, albedo=np.clip(albedo, 0, 1), normal=np.clip(normal, -1, 1), hdr=True)
@@ -88,7 +87,7 @@ class MitsubaRenderer:
 
     def _alone(self, scene: Scene, i: int, meshes: Mapping[str, Mesh]) -> NDArray[np.bool_]:
         """Return the pixels one instance covers with nothing else in the scene."""
-        shape = self._shape(scene.instances[i], meshes, None)
+        shape = bare_shape(self._mi, scene.instances[i], meshes)
         loaded = self._mi.load_dict({"type": "scene", "instance": shape}, optimize=False)
         index, _ = self._cast(loaded, scene.camera, ["instance"])
         return np.asarray(index == 0)
@@ -116,111 +115,6 @@ class MitsubaRenderer:
                 index[np.array(hit.shape == mi.ShapePtr(shape))] = i
         depth = np.where(np.isfinite(distance), distance * ahead, 0.0)
         return index.reshape(height, width), depth.astype(np.float32).reshape(height, width)
-
-    def _described(self, scene: Scene, meshes: Mapping[str, Mesh], textures: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the scene as Mitsuba's dictionary."""
-        mi, camera = self._mi, scene.camera
-        fov_deg = 2 * np.degrees(np.arctan(camera.width_px / (2 * camera.focal_px)))
-        film = {"type": "hdrfilm", "width": camera.width_px, "height": camera.height_px, "pixel_format": "rgb"}
-        described: dict[str, Any] = {
-            "type": "scene",
-            "integrator": {
-                "type": "aov",
-                "aovs": "albedo:albedo,normal:sh_normal",
-                "inner": {"type": "path", "max_depth": 6},
-            },
-            "sensor": {
-                "type": "perspective",
-                "fov": float(fov_deg),
-                "fov_axis": "x",
-                "near_clip": 0.01,
-                "far_clip": 20.0,
-                "to_world": mi.ScalarTransform4f(np.reshape(camera.pose, (4, 4)) @ _CV_TO_MITSUBA),
-                "film": {**film, "rfilter": {"type": "box"}},
-                "sampler": {"type": "independent", "sample_count": self._samples_per_pixel},
-            },
-            "room": {
-                "type": "envmap",
-                "bitmap": mi.Bitmap(np.ascontiguousarray(textures["room"], np.float32)),
-                "scale": scene.room_strength,
-                "to_world": mi.ScalarTransform4f().rotate([1, 0, 0], 90),
-            },
-            "table": self._table(scene, textures["table"]),
-        }
-        for i, light in enumerate(scene.lights):
-            described[f"light{i}"] = {
-                "type": "rectangle",
-                "to_world": mi.ScalarTransform4f().look_at(list(light.position_m), list(light.target_m), [0.1, 1, 0.05])
-                @ mi.ScalarTransform4f().scale(light.size_m / 2),
-                "emitter": {"type": "area", "radiance": {"type": "rgb", "value": list(light.radiance_rgb)}},
-            }
-        for i, instance in enumerate(scene.instances):
-            described[f"instance{i:03d}"] = self._shape(instance, meshes, textures)
-        return described
-
-    def _table(self, scene: Scene, texture: NDArray[np.float32]) -> dict[str, Any]:
-        mi, half_m = self._mi, 1.5
-        repeat = mi.ScalarTransform3f().scale(2 * half_m / scene.table.tile_m)
-        return {
-            "type": "rectangle",
-            "to_world": mi.ScalarTransform4f().scale([half_m, half_m, 1]),
-            "bsdf": _principled(self._bitmap(texture, to_uv=repeat), metallic=0.0, roughness=scene.table.roughness),
-        }
-
-    def _bitmap(self, texture: NDArray[np.float32], **more: Any) -> dict[str, Any]:
-        """Return a texture of sRGB values in [0, 1]."""
-        bytes_hwc = np.ascontiguousarray(np.round(np.clip(texture, 0, 1) * 255).astype(np.uint8))
-        return {"type": "bitmap", "bitmap": self._mi.Bitmap(bytes_hwc), "raw": False, **more}
-
-    def _shape(self, instance: PlacedPart | Card, meshes: Mapping[str, Mesh], textures: Any) -> Any:
-        """Return one instance; without textures only its geometry, for the labels."""
-        mi = self._mi
-        to_world = mi.ScalarTransform4f(np.reshape(instance.pose, (4, 4)))
-        if isinstance(instance, Card):
-            size = [instance.width_m / 2, instance.height_m / 2, 1]
-            shape: dict[str, Any] = {"type": "rectangle", "to_world": to_world @ mi.ScalarTransform4f().scale(size)}
-            if textures is not None:
-                # A rectangle's v runs up and so do Mitsuba's bitmaps; a print's rows run down.
-                shape["bsdf"] = _principled(self._bitmap(textures[instance.texture][::-1]), metallic=0.0, roughness=0.6)
-            return shape
-        bsdf = self._material(instance.material, textures) if textures is not None else {"type": "diffuse"}
-        return self._mesh(meshes[instance.part_id], instance, bsdf)
-
-    def _mesh(self, mesh: Mesh, instance: PlacedPart, bsdf: dict[str, Any]) -> Any:
-        """Return a Mitsuba mesh with creased normals and, along the print direction, texture coordinates."""
-        mi = self._mi
-        corners, normals = corner_normals(mesh)
-        pose = np.reshape(instance.pose, (4, 4))
-        properties = mi.Properties()
-        properties["mesh_bsdf"] = mi.load_dict(bsdf)
-        count = len(corners)
-        shape = mi.Mesh("part", count, count // 3, has_vertex_normals=True, has_vertex_texcoords=True, props=properties)
-        parameters = mi.traverse(shape)
-        uv = corners[:, [0, 2]] / instance.material.texture_period_m
-        parameters["vertex_positions"] = np.ravel(corners @ pose[:3, :3].T + pose[:3, 3]).astype(np.float32)
-        parameters["vertex_normals"] = np.ravel(normals @ pose[:3, :3].T).astype(np.float32)
-        parameters["vertex_texcoords"] = np.ravel(uv).astype(np.float32)
-        parameters["faces"] = np.arange(count, dtype=np.uint32)
-        parameters.update()
-        return shape
-
-    def _material(self, material: Material, textures: Mapping[str, Any]) -> dict[str, Any]:
-        colour: dict[str, Any] = {"type": "rgb", "value": list(material.base_rgb)}
-        if material.texture:
-            tint = np.clip(np.asarray(material.base_rgb), 0, 1) ** (1 / 2.2)
-            colour = self._bitmap(textures[material.texture] * tint.astype(np.float32))
-        return _principled(colour, metallic=material.metallic, roughness=material.roughness)
-
-
-def _principled(base_color: dict[str, Any], *, metallic: float, roughness: float) -> dict[str, Any]:
-    inner = {
-        "type": "principled",
-        "base_color": base_color,
-        "metallic": metallic,
-        "roughness": roughness,
-        "specular": 0.5,
-    }
-    return {"type": "twosided", "inner": inner}
 
 
 def _best_variant() -> str:
