@@ -54,10 +54,52 @@ class ObjectStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mesh:
-    """A triangle mesh, in metres: ``vertices_m`` is (n, 3) float64, ``faces`` (m, 3) int32, counter-clockwise outside."""
+    """A triangle mesh, in metres: ``vertices_m`` is (n, 3) float64, ``faces`` (m, 3) int32, counter-clockwise outside.
+
+    ``face_rgb`` is (m, 3) float32, linear in [0, 1]: the colours the part brings along; null where it brings none.
+    """
 
     vertices_m: NDArray[np.float64]
     faces: NDArray[np.int32]
+    face_rgb: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """One body of a CAD file.
+
+    Parameters
+    ----------
+    name
+        As the file calls it.
+    first_face, face_count
+        Its run of faces in the part's mesh.
+    rgb
+        Its colour, linear in [0, 1], or null where the file gives none.
+    shape
+        Number of its geometry: bodies that are copies of one another have the same.
+
+    """
+
+    name: str
+    first_face: int
+    face_count: int
+    rgb: tuple[float, float, float] | None
+    shape: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CadPart:
+    """What a CAD file holds: one mesh in metres, the bodies it is made of, and what to know of it.
+
+    ``unit`` is the one its numbers were taken in; ``open_edges`` counts the edges at which the surface ends (0: it is
+    watertight).
+    """
+
+    mesh: Mesh
+    components: tuple[Component, ...]
+    unit: str
+    open_edges: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,21 +135,6 @@ class Renderer(Protocol):
 
     def render(self, scene: Scene, *, meshes: Mapping[str, Mesh], textures: Mapping[str, Any]) -> Rendering:
         """Return the rendering; ``meshes`` by part_id, ``textures`` by name (linear or sRGB as `Scene` says)."""
-        ...
-
-
-class MeshReader(Protocol):
-    """Reads a CAD file somebody handed in, away from this process."""
-
-    def __call__(self, path: Path, *, unit: str) -> Mesh:
-        """Return the file's mesh in metres.
-
-        Raises
-        ------
-        Refused
-            ``synthesis.mesh-refused`` if it is no usable mesh.
-
-        """
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from workbench.domain.findings import refused
 from workbench.domain.scene import Camera, Card, Light, Material, PlacedPart, Pose, Rgb, Scene, Table
 from workbench.ports import Mesh
 from workbench.synthesis.surfaces import TABLES
+from workbench.synthesis.symmetry import Symmetry
 
 #: Materials by catalogue name: (reflectances to choose from, metallic, roughness range, texture, its period in metres).
 #: Metals' reflectances at normal incidence are rounded from the tables of physicallybased.info (CC0).
@@ -37,7 +38,11 @@ _GAP_M = 0.004
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestingPart:
-    """A catalogue part with its geometry and the poses in which it rests on a table, likeliest first."""
+    """A catalogue part with its geometry and the poses in which it rests on a table, likeliest first.
+
+    ``keypoints`` are named points in the part's own coordinates, metres; ``diameter_m`` is the largest distance of
+    two of its points.
+    """
 
     part_id: str
     mesh_sha256: str
@@ -46,6 +51,9 @@ class RestingPart:
     mesh: Mesh
     resting: tuple[Pose, ...]
     weights: tuple[float, ...]
+    keypoints: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    symmetry: Symmetry = Symmetry()
+    diameter_m: float = 0.0
 
 
 def sample_scene(params: Mapping[str, Any], parts: Sequence[RestingPart], *, seed: int) -> Scene:
