@@ -14,7 +14,7 @@ from workbench.domain.findings import refused
 from workbench.domain.scene import Camera, Card, Light, Material, PlacedPart, Pose, Rgb, Scene, Table
 from workbench.ports import Mesh
 from workbench.synthesis.surfaces import TABLES
-from workbench.synthesis.symmetry import Symmetry
+from workbench.synthesis.symmetry import NO_SYMMETRY, Symmetry
 
 #: Materials by catalogue name: (reflectances to choose from, metallic, roughness range, texture, its period in metres).
 #: Metals' reflectances at normal incidence are rounded from the tables of physicallybased.info (CC0).
@@ -52,7 +52,7 @@ class RestingPart:
     resting: tuple[Pose, ...]
     weights: tuple[float, ...]
     keypoints: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
-    symmetry: Symmetry = Symmetry()
+    symmetry: Symmetry = NO_SYMMETRY
     diameter_m: float = 0.0
 
 
