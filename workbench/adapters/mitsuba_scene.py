@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.adapters.shading import corner_normals
-from workbench.domain.scene import Camera, Card, Light, Material, PlacedPart, Scene
+from workbench.domain.scene import PART_COLOURS, Camera, Card, Light, Material, PlacedPart, Scene
 from workbench.ports import Mesh
 
 #: OpenCV's camera looks along z with x right and y down; Mitsuba's with x left and y up.
@@ -105,8 +105,12 @@ def _shape(mi: Any, instance: PlacedPart | Card, meshes: Mapping[str, Mesh], tex
             # A rectangle's v runs up and so do Mitsuba's bitmaps; a print's rows run down.
             shape["bsdf"] = _principled(_bitmap(mi, textures[instance.texture][::-1]), metallic=0.0, roughness=0.6)
         return shape
-    bsdf = _material(mi, instance.material, textures) if textures is not None else {"type": "diffuse"}
-    return _mesh(mi, meshes[instance.part_id], instance, bsdf)
+    mesh = meshes[instance.part_id]
+    coloured = mesh.face_rgb is not None
+    bsdf = (
+        _material(mi, instance.material, textures, coloured=coloured) if textures is not None else {"type": "diffuse"}
+    )
+    return _mesh(mi, mesh, instance, bsdf)
 
 
 def _mesh(mi: Any, mesh: Mesh, instance: PlacedPart, bsdf: dict[str, Any]) -> Any:
@@ -124,12 +128,16 @@ def _mesh(mi: Any, mesh: Mesh, instance: PlacedPart, bsdf: dict[str, Any]) -> An
     parameters["vertex_texcoords"] = np.ravel(uv).astype(np.float32)
     parameters["faces"] = np.arange(count, dtype=np.uint32)
     parameters.update()
+    if mesh.face_rgb is not None:
+        shape.add_attribute("face_rgb", 3, np.ravel(mesh.face_rgb).astype(np.float32))
     return shape
 
 
-def _material(mi: Any, material: Material, textures: Mapping[str, Any]) -> dict[str, Any]:
+def _material(mi: Any, material: Material, textures: Mapping[str, Any], *, coloured: bool) -> dict[str, Any]:
     colour: dict[str, Any] = {"type": "rgb", "value": list(material.base_rgb)}
-    if material.texture:
+    if material.texture == PART_COLOURS:
+        colour = {"type": "mesh_attribute", "name": "face_rgb"} if coloured else colour
+    elif material.texture:
         tint = np.clip(np.asarray(material.base_rgb), 0, 1) ** (1 / 2.2)
         colour = _bitmap(mi, textures[material.texture] * tint.astype(np.float32))
     return _principled(colour, metallic=material.metallic, roughness=material.roughness)

@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from workbench.domain.findings import refused
-from workbench.domain.scene import Camera, Card, Light, Material, PlacedPart, Pose, Rgb, Scene, Table
+from workbench.domain.scene import PART_COLOURS, Camera, Card, Light, Material, PlacedPart, Pose, Rgb, Scene, Table
 from workbench.ports import Mesh
 from workbench.synthesis.surfaces import TABLES
 from workbench.synthesis.symmetry import NO_SYMMETRY, Symmetry
@@ -29,6 +29,9 @@ MATERIALS: dict[str, tuple[tuple[Rgb, ...], float, tuple[float, float], str | No
     "brushed_steel": (((0.58, 0.58, 0.59),), 1.0, (0.28, 0.4), "brushed", 0.05),
     "black_oxide": (((0.07, 0.07, 0.075),), 1.0, (0.3, 0.45), None, 0.01),
     "brass": (((0.83, 0.64, 0.32), (0.72, 0.52, 0.26)), 1.0, (0.18, 0.35), None, 0.01),
+    # The part's own colours, as its file or its code gives them; the shade is for parts that bring none.
+    "as_drawn": (((0.5, 0.5, 0.5),), 0.0, (0.3, 0.5), PART_COLOURS, 0.01),
+    "metal_as_drawn": (((0.5, 0.5, 0.5),), 1.0, (0.2, 0.36), PART_COLOURS, 0.01),
     "copper": (((0.86, 0.52, 0.38), (0.62, 0.36, 0.26)), 1.0, (0.2, 0.38), None, 0.01),
 }  # fmt: skip
 
