@@ -52,7 +52,7 @@ class RestingPart:
     resting: tuple[Pose, ...]
     weights: tuple[float, ...]
     keypoints: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
-    symmetry: Symmetry = Symmetry()
+    symmetry: Symmetry = field(default_factory=Symmetry)
     diameter_m: float = 0.0
 
 
