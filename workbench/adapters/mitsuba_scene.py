@@ -18,7 +18,7 @@ from workbench.ports import Mesh
 #: OpenCV's camera looks along z with x right and y down; Mitsuba's with x left and y up.
 _CV_TO_MITSUBA = np.diag([-1.0, -1.0, 1.0, 1.0])
 #: The table reaches so far from the middle.
-_TABLE_HALF_M = 1.5
+TABLE_HALF_M = 1.5
 
 
 def described_scene(
@@ -51,11 +51,6 @@ def described_scene(
     return described
 
 
-def bare_shape(mi: Any, instance: PlacedPart | Card, meshes: Mapping[str, Mesh]) -> Any:
-    """Return one instance's geometry where it stands, for the labels."""
-    return _shape(mi, instance, meshes, None)
-
-
 def _sensor(mi: Any, camera: Camera, samples_per_pixel: int) -> dict[str, Any]:
     fov_deg = 2 * np.degrees(np.arctan(camera.width_px / (2 * camera.focal_px)))
     film = {"type": "hdrfilm", "width": camera.width_px, "height": camera.height_px, "pixel_format": "rgb"}
@@ -81,10 +76,10 @@ def _lamp(mi: Any, light: Light) -> dict[str, Any]:
 
 
 def _table(mi: Any, scene: Scene, texture: NDArray[np.float32]) -> dict[str, Any]:
-    repeat = mi.ScalarTransform3f().scale(2 * _TABLE_HALF_M / scene.table.tile_m)
+    repeat = mi.ScalarTransform3f().scale(2 * TABLE_HALF_M / scene.table.tile_m)
     return {
         "type": "rectangle",
-        "to_world": mi.ScalarTransform4f().scale([_TABLE_HALF_M, _TABLE_HALF_M, 1]),
+        "to_world": mi.ScalarTransform4f().scale([TABLE_HALF_M, TABLE_HALF_M, 1]),
         "bsdf": _principled(_bitmap(mi, texture, to_uv=repeat), metallic=0.0, roughness=scene.table.roughness),
     }
 

@@ -208,7 +208,7 @@ class Sandbox(Generic[T, R]):
             args=(theirs, self._function, self._prepare, self._timeout_s, self._limits),
             daemon=True,
         )
-        with _without_main():
+        with without_main():
             with _silent():
                 forkserver.ensure_running()
             process.start()
@@ -243,7 +243,7 @@ def _silent() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
+def without_main() -> Iterator[None]:
     """Keep a starting worker from importing the program that starts it: a decoder needs no command line.
 
     `multiprocessing` has a new process run the main module's file again; one without a file is left alone.

@@ -29,6 +29,7 @@ _MODULES = (
     "adjudication",
     "curation",
     "synthesis",
+    "synthesis_jobs",
     "augmentation",
     "release",
     "release_verify",

@@ -96,6 +96,14 @@ class Camera:
         """The principal point, in pixels from the top-left corner."""
         return (self.width_px / 2, self.height_px / 2)
 
+    def project(self, point_m: tuple[float, float, float]) -> tuple[float, float, float] | None:
+        """Return where the picture shows a point of the world, and how deep it lies."""
+        offset = tuple(point_m[i] - self.pose[4 * i + 3] for i in range(3))
+        x, y, depth = (sum(self.pose[4 * i + j] * offset[i] for i in range(3)) for j in range(3))
+        if depth <= 0:
+            return None
+        return (x / depth * self.focal_px + self.centre_px[0], y / depth * self.focal_px + self.centre_px[1], depth)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Light:
