@@ -187,7 +187,7 @@ class _Built:
         if all(colour is None for colour in colours):
             return default
         blank = np.full(3, np.nan) if default is None else default
-        return np.array([blank if colour is None else colour for colour in colours])[place.ravel()]
+        return np.asarray(np.array([blank if colour is None else colour for colour in colours])[place.ravel()])
 
     def _colour(self, resource: int, prop: int) -> NDArray[np.float64] | None:
         """Return the linear colour of a property; null for one that is no plain colour."""

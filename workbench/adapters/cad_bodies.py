@@ -87,7 +87,9 @@ def joined(bodies: Sequence[Body], *, scale: float, unit: str) -> CadPart:
         faces=faces.astype(np.int32),
         face_rgb=None if rgb is None else rgb[sound].astype(np.float32),
     )
-    return CadPart(mesh=mesh, components=_components(bodies, kept[runs]), unit=unit, open_edges=open_edges(faces))
+    return CadPart(
+        mesh=mesh, components=_components(bodies, faces, kept[runs]), unit=unit, open_edges=open_edges(faces)
+    )
 
 
 def _check(body: Body) -> None:
@@ -102,10 +104,10 @@ def _face_rgb(bodies: Sequence[Body]) -> NDArray[np.float64] | None:
     if all(body.rgb is None for body in bodies):
         return None
     parts = [np.broadcast_to(_GREY if body.rgb is None else body.rgb, (len(body.faces), 3)) for body in bodies]
-    return np.clip(np.nan_to_num(np.concatenate(parts), nan=_GREY), 0, 1)
+    return np.asarray(np.clip(np.nan_to_num(np.concatenate(parts), nan=_GREY), 0, 1))
 
 
-def _components(bodies: Sequence[Body], starts: NDArray[np.int64]) -> tuple[Component, ...]:
+def _components(bodies: Sequence[Body], faces: NDArray[np.int64], starts: NDArray[np.int64]) -> tuple[Component, ...]:
     """Return the bodies as runs of faces; one that lost all its faces is left out."""
     shapes: dict[str, int] = {}
     components = []
@@ -120,6 +122,7 @@ def _components(bodies: Sequence[Body], starts: NDArray[np.int64]) -> tuple[Comp
                     face_count=count,
                     rgb=_mean_rgb(body.rgb),
                     shape=shapes.setdefault(key, len(shapes)),
+                    open_edges=open_edges(faces[first : first + count]),
                 )
             )
     return tuple(components)

@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,8 @@ class _File:
             raise UnusableError("has a sparse or empty accessor, which is not read.")
         view = self._item("bufferViews", told["bufferView"])
         start, size = _number(view, "byteOffset", 0), _number(view, "byteLength")
-        buffer = self._item("buffers", view.get("buffer")) and self._buffers[view["buffer"]]
+        self._item("buffers", view.get("buffer"))
+        buffer = self._buffers[view["buffer"]]
         if start + size > len(buffer):
             raise UnusableError("has a buffer view that reaches beyond its buffer.")
         form, width = np.dtype(_FORMATS[int(component)]), _WIDTHS[str(kind)]
@@ -158,13 +159,15 @@ class _File:
             raise UnusableError("has an accessor without elements, or not aligned.")
         if offset + step * (count - 1) + form.itemsize * width > size:
             raise UnusableError(f"claims {count} elements where its bytes hold fewer.")
-        array = np.ndarray((count, width), form, buffer, start + offset, (step, form.itemsize)).astype(np.float64)
+        array: NDArray[np.float64] = np.ndarray(
+            (count, width), form, buffer, start + offset, (step, form.itemsize)
+        ).astype(np.float64)
         if told.get("normalized") is True and form.kind in "iu":
             array = np.maximum(array / np.iinfo(form).max, -1.0)  # section 3.11
         return array
 
     def bodies(self) -> Iterator[Body]:
-        """Yield a body for each mesh primitive of each node of the default scene."""
+        """Yield a body for each mesh of each node of the default scene."""
         nodes = _listed(self._document, "nodes", dict)
         scenes = _listed(self._document, "scenes", dict)
         if scenes:
@@ -183,13 +186,10 @@ class _File:
         placed = parent @ _transform(node)
         if "mesh" in node:
             mesh = self._item("meshes", node["mesh"])
-            primitives = _listed(mesh, "primitives", dict)
-            for number, primitive in enumerate(primitives):
-                if (body := self._primitive(primitive)) is not None:
-                    # The mesh is the part, the node one use of it; CAD exporters name the mesh after the part.
-                    name = str(mesh.get("name") or node.get("name") or f"body {index}")[:120]
-                    name = name if len(primitives) == 1 else f"{name} {number + 1}"
-                    yield _placed(body, placed, name)
+            found = [self._primitive(told) for told in _listed(mesh, "primitives", dict)]
+            if body := _one([primitive for primitive in found if primitive is not None]):
+                # The mesh is the part, the node one use of it; CAD exporters name the mesh after the part.
+                yield _placed(body, placed, str(mesh.get("name") or node.get("name") or f"body {index}")[:120])
         for child in _listed(node, "children", int):
             yield from self._below(child, placed, depth=depth + 1)
 
@@ -214,7 +214,7 @@ class _File:
         if faces.size and faces.max() >= len(vertices):
             raise UnusableError("has faces that name vertices it lacks.")
         rgb = self._rgb(told, attributes, faces, len(vertices))
-        return Body(name="", vertices=vertices, faces=faces, rgb=rgb, shape_key=shape_key(vertices, faces))
+        return Body(name="", vertices=vertices, faces=faces, rgb=rgb)
 
     def _rgb(
         self, told: Mapping[str, Any], attributes: Mapping[str, Any], faces: NDArray[np.int64], count: int
@@ -234,7 +234,22 @@ class _File:
         if len(colours) != count:
             raise UnusableError("has more or fewer colours than vertices.")
         mean = colours[faces].mean(axis=1)
-        return mean if factor is None else mean * factor
+        return np.asarray(mean if factor is None else mean * factor)
+
+
+def _one(primitives: Sequence[Body]) -> Body | None:
+    """Return the primitives of one mesh, which differ in material only, as one body."""
+    if not primitives:
+        return None
+    starts = np.cumsum([0, *(len(body.vertices) for body in primitives[:-1])])
+    vertices = np.concatenate([body.vertices for body in primitives])
+    faces = np.concatenate([body.faces + start for body, start in zip(primitives, starts, strict=True)])
+    rgb = primitives[0].rgb
+    if len(primitives) > 1 and any(body.rgb is not None for body in primitives):
+        blank = np.full(3, np.nan)
+        parts = [(blank if body.rgb is None else body.rgb, (len(body.faces), 3)) for body in primitives]
+        rgb = np.concatenate([np.broadcast_to(colour, shape) for colour, shape in parts])
+    return Body(name="", vertices=vertices, faces=faces, rgb=rgb, shape_key=shape_key(vertices, faces))
 
 
 def _triangles(order: NDArray[np.int64], mode: int) -> NDArray[np.int64]:

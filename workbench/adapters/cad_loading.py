@@ -120,7 +120,9 @@ def _binary_stl(data: bytes) -> Body:
         raise UnusableError(f"claims {count} triangles, but has {len(data)} bytes where {84 + 50 * count} belong.")
     if not 1 <= count <= MAX_FACES:
         raise UnusableError(f"has {count} faces; 1 to {MAX_FACES} can be used.")
-    corners = np.ndarray((count, 3, 3), "<f4", data, _STL_HEAD_BYTES + 12, (_STL_FACE_BYTES, 12, 4)).astype(np.float64)
+    corners: NDArray[np.float64] = np.ndarray(
+        (count, 3, 3), "<f4", data, _STL_HEAD_BYTES + 12, (_STL_FACE_BYTES, 12, 4)
+    ).astype(np.float64)
     return Body(name="", vertices=corners.reshape(-1, 3), faces=np.arange(3 * count).reshape(-1, 3))
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from workbench.domain.findings import refused
+from workbench.domain.findings import bad_usage, refused
 from workbench.domain.lineage import sha256_hex
 from workbench.ports import CadPart, Component, Mesh
 from workbench.synthesis.catalogue import CataloguePart, ComponentRow, diameter_m, extent_m
+from workbench.synthesis.keypoints import check_inside
 from workbench.synthesis.scene import MATERIALS
 from workbench.synthesis.symmetry import NO_SYMMETRY, Axis, Symmetry, Xyz
 
@@ -23,10 +22,6 @@ from workbench.synthesis.symmetry import NO_SYMMETRY, Axis, Symmetry, Xyz
 SIZE_M = (0.0005, 2.0)
 #: How a size would read in other units, for the remedy.
 _UNITS_M = {"mm": 0.001, "cm": 0.01, "m": 1.0, "inch": 0.0254}
-#: Keypoints may lie a little outside, as the middle of a ring does not, but a wrong unit does.
-_OUTSIDE_FRAC = 0.25
-_MOST_KEYPOINTS = 200
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]{0,59}")
 #: A body of revolution's sides across its axis may differ by what its triangles leave out.
 _ROUND_FRAC = 0.02
 
@@ -41,6 +36,7 @@ class Wanted:
     category: str
     tolerance_m: float | None
     part_id: str | None = None
+    name: str | None = None
     materials: tuple[str, ...] = ()
     keypoints: Mapping[str, Xyz] | None = None
     turned_about: str | None = None
@@ -69,12 +65,12 @@ def plan_additions(loaded: CadPart, wanted: Wanted) -> list[Addition]:
 
     """
     if unknown := sorted(set(wanted.materials) - set(MATERIALS)):
-        raise refused(
+        raise bad_usage(
             "usage.bad-argument", ", ".join(unknown), "is no material.", f"Use one of {', '.join(sorted(MATERIALS))}."
         )
     groups = _bodies(loaded) if wanted.split else [(None, loaded.mesh, loaded.components)]
     if len(groups) > 1 and (wanted.keypoints or wanted.turned_about or wanted.part_id):
-        raise refused(
+        raise bad_usage(
             "usage.bad-argument",
             "--split",
             f"makes {len(groups)} parts, so --id, --keypoints and --turned-about name none of them.",
@@ -99,11 +95,11 @@ def _addition(
     if not wanted.any_size:
         check_size(subject, max(extent), unit=loaded.unit)
     if wanted.keypoints:
-        _check_inside(wanted.keypoints, mesh, across)
+        check_inside(wanted.keypoints, mesh, across)
     materials = wanted.materials or (("as_drawn",) if mesh.face_rgb is not None else ("pla",))
     row = CataloguePart(
         part_id=part_id,
-        name=body or Path(wanted.file_name).stem,
+        name=body or wanted.name or Path(wanted.file_name).stem,
         sha256="",
         category=wanted.category,
         unit=loaded.unit,
@@ -116,7 +112,7 @@ def _addition(
         extent_m=extent,
         diameter_m=across,
         faces=len(mesh.faces),
-        watertight=loaded.open_edges == 0,
+        watertight=(loaded.open_edges if body is None else components[0].open_edges) == 0,
         components=tuple(ComponentRow(name=c.name, faces=c.face_count, colour=_hex(c.rgb)) for c in components),
         keypoints=dict(wanted.keypoints or {}),
         symmetry=_turned(wanted.turned_about, mesh) if wanted.turned_about else NO_SYMMETRY,
@@ -198,77 +194,23 @@ def _turned(axis: str, mesh: Mesh) -> Symmetry:
     """
     index = "xyz".find(axis) if len(axis) == 1 else -1
     if index < 0:
-        raise refused("usage.bad-argument", f"--turned-about {axis}", "is no axis.", "Use x, y or z.")
+        raise bad_usage("usage.bad-argument", f"--turned-about {axis}", "is no axis.", "Use x, y or z.")
     low, high = mesh.vertices_m.min(axis=0), mesh.vertices_m.max(axis=0)
     across = np.delete(high - low, index)
     if abs(across[0] - across[1]) > _ROUND_FRAC * across.max():
-        raise refused(
+        raise bad_usage(
             "usage.bad-argument",
             f"--turned-about {axis}",
             f"cannot be: the part is {across[0] * 1000:.4g} by {across[1] * 1000:.4g} mm across that axis.",
             "Name the axis it is round about, or leave the option out.",
         )
     direction, middle = np.eye(3)[index], np.round((low + high) / 2, 9)
-    return Symmetry(
-        continuous=(Axis(direction=_xyz(direction), through_m=_xyz(np.where(direction > 0, 0.0, middle))),)
-    )
+    return Symmetry(continuous=(Axis(direction=_xyz(direction), through_m=_xyz(np.where(direction > 0, 0.0, middle))),))
 
 
-def _xyz(values: Sequence[float] | np.ndarray) -> Xyz:  # type: ignore[type-arg] -- three numbers, however held
+def _xyz(values: Sequence[float] | NDArray[np.float64]) -> Xyz:
     x, y, z = (float(value) for value in values)
     return (x, y, z)
-
-
-def read_keypoints(name: str, data: bytes) -> dict[str, Xyz]:
-    """Return the keypoints of a file in metres.
-
-    Parameters
-    ----------
-    name
-        The file's name; its ending says the format.
-    data
-        JSON, an object of name to [x, y, z], or CSV with the columns ``name,x_mm,y_mm,z_mm``: millimetres in the
-        part's own coordinates.
-
-    Raises
-    ------
-    Refused
-        ``synthesis.keypoints-refused`` if it cannot be read.
-
-    """
-    try:
-        text = data.decode("utf-8-sig")
-        if name.lower().endswith(".csv"):
-            rows = csv.DictReader(io.StringIO(text))
-            listed = [(row["name"], [row["x_mm"], row["y_mm"], row["z_mm"]]) for row in rows]
-        else:
-            listed = list(json.loads(text).items())
-        points = {str(key).strip(): _xyz([float(v) / 1000 for v in at]) for key, at in listed}
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        raise _bad_keypoints(name, f"cannot be read ({type(error).__name__}: {str(error)[:80]}).") from error
-    if not 1 <= len(points) <= _MOST_KEYPOINTS or len(points) != len(listed):
-        raise _bad_keypoints(name, f"names {len(listed)} points; 1 to {_MOST_KEYPOINTS} of different names can be used.")
-    for key, at in points.items():
-        if not _NAME.fullmatch(key) or not np.isfinite(at).all():
-            raise _bad_keypoints(name, f"has a point {key[:40]!r} whose name or place cannot be used.")
-    return points
-
-
-def _check_inside(keypoints: Mapping[str, Xyz], mesh: Mesh, across_m: float) -> None:
-    low, high = mesh.vertices_m.min(axis=0), mesh.vertices_m.max(axis=0)
-    for name, at in keypoints.items():
-        outside = float(np.max(np.maximum(low - at, np.asarray(at) - high)))
-        if outside > _OUTSIDE_FRAC * across_m:
-            raise _bad_keypoints(name, f"lies {outside * 1000:.4g} mm outside the part, which is {across_m * 1000:.4g} mm.")
-
-
-def _bad_keypoints(subject: str, message: str) -> Exception:
-    return refused(
-        "synthesis.keypoints-refused",
-        subject,
-        message,
-        "Give JSON {name: [x, y, z]} or CSV name,x_mm,y_mm,z_mm, in millimetres of the part's own coordinates.",
-    )
 
 
 def merge_rows(
