@@ -56,12 +56,15 @@ class FileToRead:
         always do, there it is not used.
     tolerance_m
         How far triangles may stand off a curved surface; for STEP only.
+    name
+        What a body is called that the file does not name; by default the file's own name.
 
     """
 
     path: Path
     unit: str | None
     tolerance_m: float = 0.00005
+    name: str | None = None
 
 
 def read_part(file: FileToRead) -> CadPart:
@@ -113,7 +116,7 @@ def _request(file: FileToRead) -> Request:
     return Request(
         data=file.path.read_bytes(),
         suffix=file.path.suffix.lower(),
-        stem=file.path.stem,
+        stem=file.name or file.path.stem,
         unit=file.unit,
         tolerance_m=file.tolerance_m,
     )
