@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.adapters.lens import world_rays
 from workbench.adapters.mitsuba_scene import bare_shape, described_scene
-from workbench.adapters.shading import developed, to_photograph, world_rays
+from workbench.adapters.phone import photograph
 from workbench.domain.findings import refused
 from workbench.domain.scene import Camera, Scene
 from workbench.ports import Mesh, Rendering
@@ -79,7 +80,7 @@ class MitsubaRenderer:
             np.stack([self._alone(scene, i, meshes) for i in range(len(scene.instances))]) if scene.instances else None
         )
         return Rendering(
-            image_hwc=to_photograph(developed(smooth, scene.camera), seed=scene.seed),
+            image_hwc=photograph(smooth, scene.camera, seed=scene.seed),
             instance_hw=index,
             depth_hw=depth,
             alone_nhw=np.zeros((0, *index.shape), bool) if alone is None else alone,

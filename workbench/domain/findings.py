@@ -144,6 +144,7 @@ CODES: dict[str, str] = {
     "synthesis.mesh-refused": "A CAD file is damaged, hostile, of no known format or of an impossible size.",
     "synthesis.catalogue-invalid": "The index of CAD parts cannot be read, or names a part this version does not make.",
     "synthesis.catalogue-empty": "The catalogue holds no part to render.",
+    "synthesis.environment-missing": "A recipe draws its room from files of surroundings, and there is none.",
     "workspace.permission-denied": "The system does not let this user read or write a path.",
     "reference.table-invalid": "A row of a packaged reference table breaks a rule of the table.",
     "reference.no-match": "Nothing in the reference table fits what was searched for.",
