@@ -163,7 +163,6 @@ def _skin(mi: Any, material: Material, finish: Any) -> dict[str, Any]:
         _numbers(mi, finish.colour_hwc),
         metallic=material.metallic,
         roughness=_numbers(mi, finish.roughness_hw),
-        coat=material.coat,
     )
     if finish.relief_hw is not None:
         bsdf = _raised(mi, bsdf, finish.relief_hw, material.relief_m)
@@ -176,13 +175,11 @@ def _raised(
     return {"type": "bumpmap", "scale": height_m, "height": _numbers(mi, relief_hw, **more), "bsdf": bsdf}
 
 
-def _principled(base_color: dict[str, Any], *, metallic: float, roughness: Any, coat: float = 0.0) -> dict[str, Any]:
+def _principled(base_color: dict[str, Any], *, metallic: float, roughness: Any) -> dict[str, Any]:
     return {
         "type": "principled",
         "base_color": base_color,
         "metallic": metallic,
         "roughness": roughness,
         "specular": 0.5,
-        "clearcoat": coat,
-        "clearcoat_gloss": 0.9,
     }

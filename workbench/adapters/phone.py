@@ -71,7 +71,7 @@ def _shaken(light: Picture, motion_px: tuple[float, float]) -> Picture:
     total = np.zeros_like(light)
     for share in np.linspace(-0.5, 0.5, steps):
         total += ndimage.shift(light, (share * motion_px[1], share * motion_px[0], 0), order=1, mode="nearest")
-    return total / steps
+    return np.asarray(total / steps)
 
 
 def _noisy(light: Picture, read: float, rng: np.random.Generator) -> Picture:

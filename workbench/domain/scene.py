@@ -38,8 +38,6 @@ class Material:
         Length over which the pattern repeats.
     relief_m
         Height of the pattern's relief; 0 for none.
-    coat
-        Strength of a clear lacquer over it, in [0, 1].
     wear
         How rubbed, scratched and stained it is, in [0, 1].
     dust
@@ -56,7 +54,6 @@ class Material:
     texture: str | None = None
     texture_period_m: float = 0.01
     relief_m: float = 0.0
-    coat: float = 0.0
     wear: float = 0.0
     dust: float = 0.0
     seed: int = 0

@@ -23,7 +23,6 @@ class Look:
     texture: str | None = None
     period_m: float = 0.06
     relief_frac: float = 0.0
-    coat: tuple[float, float] = (0.0, 0.0)
 
 
 _PRINTED = Look(
@@ -41,16 +40,16 @@ MATERIALS: dict[str, Look] = {
     "petg": replace(
         _PRINTED,
         shades=((0.45, 0.47, 0.48), (0.02, 0.02, 0.022), (0.05, 0.20, 0.45), (0.35, 0.05, 0.04)),
-        roughness=(0.16, 0.28), coat=(0.2, 0.6),
+        roughness=(0.16, 0.28),
     ),
     "resin": Look(
         shades=((0.28, 0.29, 0.31), (0.55, 0.50, 0.40), (0.08, 0.08, 0.085), (0.10, 0.28, 0.30)),
-        roughness=(0.22, 0.38), coat=(0.0, 0.3),
+        roughness=(0.22, 0.38),
     ),
     "polymer": Look(shades=((0.022, 0.022, 0.024), (0.10, 0.10, 0.09), (0.28, 0.25, 0.18)), roughness=(0.42, 0.62)),
     "gloss": Look(
         shades=((0.60, 0.03, 0.03), (0.02, 0.13, 0.48), (0.72, 0.48, 0.02), (0.02, 0.28, 0.08)),
-        roughness=(0.14, 0.24), coat=(0.1, 0.5),
+        roughness=(0.14, 0.24),
     ),
     "steel": Look(shades=((0.56, 0.56, 0.57), (0.50, 0.49, 0.48)), roughness=(0.24, 0.42), metallic=1.0),
     "brushed_steel": Look(
@@ -64,7 +63,7 @@ MATERIALS: dict[str, Look] = {
     ),
     "lacquered_steel": Look(
         shades=((0.16, 0.18, 0.12), (0.03, 0.03, 0.03), (0.24, 0.25, 0.25), (0.33, 0.05, 0.03)),
-        roughness=(0.3, 0.45), coat=(0.4, 0.9),
+        roughness=(0.3, 0.45),
     ),
     "brass": Look(shades=((0.80, 0.61, 0.31), (0.66, 0.48, 0.25), (0.50, 0.36, 0.20)), roughness=(0.2, 0.38), metallic=1.0),
     "copper": Look(shades=((0.84, 0.50, 0.37), (0.58, 0.33, 0.24)), roughness=(0.22, 0.4), metallic=1.0),
@@ -92,7 +91,6 @@ def sample_material(name: str, rng: np.random.Generator, recipe: Recipe) -> Mate
         texture=look.texture,
         texture_period_m=LAYERS * layer_m if printed else look.period_m,
         relief_m=look.relief_frac * layer_m if printed else 0.0,
-        coat=draw(look.coat, rng),
         wear=draw(recipe.wear, rng),
         dust=draw(recipe.dust, rng),
         seed=int(rng.integers(2**31)),

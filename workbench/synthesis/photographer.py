@@ -45,6 +45,7 @@ def sample_camera(
     flat = np.cos(elevation)
     eye = target + distance * np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
     k1, shake, way = draw(recipe.distortion, rng), rng.uniform(0, 2 * np.pi), draw(recipe.motion_frac, rng) * width
+    p1, p2 = (float(p) for p in rng.normal(0, 0.0004, 2))
     balance = np.asarray(light_rgb) ** -draw(recipe.white_balance, rng) * (1 + rng.normal(0, 0.015, 3))
     balance /= balance[1]
     return Camera(
@@ -52,7 +53,7 @@ def sample_camera(
         height_px=height,
         focal_px=focal,
         pose=look_at(eye, target, roll=float(rng.normal(0, np.radians(5)))),
-        distortion=(k1, _K2_OF_K1 * k1, *(float(p) for p in rng.normal(0, 0.0004, 2)), 0.0),
+        distortion=(k1, _K2_OF_K1 * k1, p1, p2, 0.0),
         aperture_m=draw(recipe.aperture_mm, rng) / 1000,
         focus_m=distance * float(rng.normal(0.98, 0.02)),
         exposure_ev=draw(recipe.exposure_ev, rng),

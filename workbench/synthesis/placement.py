@@ -73,7 +73,7 @@ def lay_in_rows(
     """Return a pose for each thing, in rows from left to right, long sides much alike turned. ``taken`` grows."""
     gap, wide = rng.uniform(0.008, 0.025), 2.2 * spread_m
     x = y = deep = 0.0
-    poses: list[Matrix | None] = []
+    poses: list[Matrix] = []
     for thing in things:
         rest = _centred(thing, rng)
         box = footprint(thing.mesh.vertices_m, rest).minimum_rotated_rectangle.exterior.coords

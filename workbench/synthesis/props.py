@@ -76,10 +76,9 @@ def pen() -> Mesh:
 
 def key() -> Mesh:
     """Return a flat door key."""
-    teeth = [(0.012 + 0.0035 * i, 0.0012 + 0.0012 * ((i * 7) % 3)) for i in range(8)]
-    blade = shapely.Polygon(
-        [(0.0, 0.0035), (0.042, 0.0035), (0.045, 0.001), *((x, -y) for x, y in reversed(teeth)), (0, -0.0035)]
-    )
+    cuts = [(0.016 + 0.0035 * i, -0.0008 - 0.0011 * ((i * 7) % 3)) for i in range(8)]
+    edge = [(-0.002, -0.0035), (0.013, -0.0035), *cuts, (0.045, 0.001), (0.042, 0.0035)]
+    blade = shapely.Polygon([(-0.002, 0.0035), *edge])
     bow = circle(0.012, at=(-0.009, 0)).difference(circle(0.003, at=(-0.0155, 0), points=32))
     return prism(shapely.union_all([blade, bow]).simplify(0.0001), 0.0022, 0.0003)
 

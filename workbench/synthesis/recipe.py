@@ -140,7 +140,8 @@ def recipe_of(params: Mapping[str, Any], index: int) -> str:
 
 
 def _parsed(given: Mapping[str, Any]) -> Recipe:
-    return Recipe(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+    ranges: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    return Recipe(**ranges)
 
 
 def _problems(given: Any, picked: Any) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,6 @@ def room(name: str, seed: int) -> NDArray[np.float32]:
     return np.asarray(ndimage.gaussian_filter(image, (0.9, 0.9, 0), mode=("nearest", "wrap", "nearest")), np.float32)
 
 
-def _patch(image: NDArray[np.float64], x: int, y: int, w: int, h: int, rgb: NDArray[np.float64]) -> None:
+def _patch(image: NDArray[np.float64], x: Any, y: Any, w: Any, h: Any, rgb: NDArray[np.float64]) -> None:
     """Paint a rectangle that goes round where the picture ends."""
     image[y : y + h, np.arange(x, x + w) % _WIDTH_PX] = rgb

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from workbench.synthesis.surfaces import TABLES
 _FLAT: Pose = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 #: Cards lie so high: what would stick to the table flickers.
 _CARD_M = 0.0006
-#: Things are named after their ids' first letters, so that nobody takes them for catalogue parts.
 _TAG_LETTERS = "ABCDE"
 
 
@@ -181,14 +180,8 @@ def _cards(recipe: Recipe, rng: np.random.Generator, taken: list[shapely.Polygon
     for card in wanted:
         pose = find_room(card.width_m, card.height_m, rng, near_m=near, taken=taken, z_m=_CARD_M)
         if pose is not None:
-            found.append(_moved_card(card, as_pose(pose)))
+            found.append(replace(card, pose=as_pose(pose)))
     return tuple(found)
-
-
-def _moved_card(card: Card, pose: Pose) -> Card:
-    from dataclasses import replace
-
-    return replace(card, pose=pose)
 
 
 def _environment(recipe: Recipe, rng: np.random.Generator, environments: Mapping[str, str]) -> Environment:
