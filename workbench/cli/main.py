@@ -30,6 +30,7 @@ _MODULES = (
     "curation",
     "synthesis",
     "synthesis_jobs",
+    "synthesis_export",
     "augmentation",
     "release",
     "release_verify",

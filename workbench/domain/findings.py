@@ -147,6 +147,7 @@ CODES: dict[str, str] = {
     "synthesis.worker-lost": "The processes that rendered an image ended again and again.",
     "synthesis.image-unknown": "No rendered image has this id.",
     "synthesis.not-reproduced": "An image rendered again has other labels, or other pixels than its file.",
+    "synthesis.lens-not-told": "An exported layout has no field for a lens's distortion.",
     "synthesis.shard-damaged": "A picture that a shard brings is not the one its note names.",
     "workspace.permission-denied": "The system does not let this user read or write a path.",
     "reference.table-invalid": "A row of a packaged reference table breaks a rule of the table.",
