@@ -149,6 +149,7 @@ CODES: dict[str, str] = {
     "synthesis.not-reproduced": "An image rendered again has other labels, or other pixels than its file.",
     "synthesis.lens-not-told": "An exported layout has no field for a lens's distortion.",
     "synthesis.shard-damaged": "A picture that a shard brings is not the one its note names.",
+    "synthesis.environment-missing": "A recipe draws its room from files of surroundings, and there is none.",
     "workspace.permission-denied": "The system does not let this user read or write a path.",
     "reference.table-invalid": "A row of a packaged reference table breaks a rule of the table.",
     "reference.no-match": "Nothing in the reference table fits what was searched for.",

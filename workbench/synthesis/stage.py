@@ -18,6 +18,8 @@ from workbench.domain.scene import Scene, scene_from_mapping
 from workbench.layout import Layout
 from workbench.ports import Compute, Renderer, Track, silent
 from workbench.synthesis.instances import EncodeMask
+from workbench.synthesis.props import prop_meshes
+from workbench.synthesis.recipe import recipe_of
 from workbench.synthesis.scene import RestingPart, sample_scene
 from workbench.synthesis.studio import (
     EncodeJpeg,
@@ -115,7 +117,8 @@ def plan_renders(
     renders = []
     shaping = {"samples_per_pixel": params["samples_per_pixel"], "engine": dict(engine)}
     for number in range(params["images"]):
-        scene = settled(sample_scene(params, parts, seed=seed_for(params["seed"], params["recipe"], number)))
+        recipe = recipe_of(params, number)
+        scene = settled(sample_scene(params, parts, seed=seed_for(params["seed"], recipe, number), recipe=recipe))
         key = work_key(activity=ACTIVITY, parameters=shaping, inputs=(scene.digest,))
         renders.append(PlannedRender(number=number, scene=scene, work_key=key))
     return renders
@@ -148,7 +151,7 @@ def studio_for(
     return Studio(
         layout=layout,
         renderer=renderer,
-        meshes={part.part_id: part.mesh for part in parts},
+        meshes={**prop_meshes(), **{part.part_id: part.mesh for part in parts}},
         points=points_of(parts),
         encode_mask=encode_mask,
         encode_jpeg=encode_jpeg,
