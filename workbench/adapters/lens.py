@@ -13,6 +13,7 @@ from scipy import ndimage
 from workbench.domain.scene import Camera, distorted
 
 Field = NDArray[np.float64]
+Coefficients = tuple[float, float, float, float, float]
 
 _ROUNDS = 12
 
@@ -25,11 +26,15 @@ def slopes(camera: Camera) -> tuple[Field, Field]:
     """
     v, u = np.mgrid[0 : camera.height_px, 0 : camera.width_px] + 0.5
     cx, cy = camera.centre_px
-    seen_x, seen_y = (u - cx) / camera.focal_px, (v - cy) / camera.focal_px
+    return undistorted((u - cx) / camera.focal_px, (v - cy) / camera.focal_px, camera.distortion)
+
+
+def undistorted(seen_x: Field, seen_y: Field, coefficients: Coefficients) -> tuple[Field, Field]:
+    """Return the slopes of the rays that a lens puts at (seen_x, seen_y): the inverse of `distorted`."""
     x, y = seen_x, seen_y
-    if any(camera.distortion):
+    if any(coefficients):
         for _ in range(_ROUNDS):
-            bent_x, bent_y = distorted(x, y, camera.distortion)
+            bent_x, bent_y = distorted(x, y, coefficients)
             x, y = x + seen_x - bent_x, y + seen_y - bent_y
     return x, y
 

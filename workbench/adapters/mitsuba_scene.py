@@ -20,7 +20,7 @@ from workbench.ports import Mesh
 #: OpenCV's camera looks along z with x right and y down; Mitsuba's with x left and y up.
 _CV_TO_MITSUBA = np.diag([-1.0, -1.0, 1.0, 1.0])
 #: The table reaches so far from the middle.
-_TABLE_HALF_M = 1.5
+TABLE_HALF_M = 1.5
 
 
 def described_scene(
@@ -51,13 +51,6 @@ def described_scene(
     for i, prop in enumerate(scene.props):
         described[f"prop{i:03d}"] = _part(mi, prop, meshes, textures[f"prop{i}"])
     return described
-
-
-def bare_shape(mi: Any, instance: PlacedPart | Card, meshes: Mapping[str, Mesh]) -> Any:
-    """Return one instance's geometry where it stands, for the labels."""
-    if isinstance(instance, Card):
-        return _card(mi, instance, None)
-    return _part(mi, instance, meshes, None)
 
 
 def _sensor(mi: Any, camera: Camera, samples_per_pixel: int) -> dict[str, Any]:
@@ -102,14 +95,14 @@ def _lamp(mi: Any, light: Light) -> dict[str, Any]:
 
 
 def _table(mi: Any, table: Table, textures: Mapping[str, Any]) -> dict[str, Any]:
-    repeat = mi.ScalarTransform3f().scale(2 * _TABLE_HALF_M / table.tile_m)
+    repeat = mi.ScalarTransform3f().scale(2 * TABLE_HALF_M / table.tile_m)
     bsdf = _principled(_bitmap(mi, textures["table"], to_uv=repeat), metallic=table.metallic, roughness=table.roughness)
     if table.relief_m:
         bsdf = _raised(mi, bsdf, textures["table_relief"], table.relief_m, to_uv=repeat)
     turned = mi.ScalarTransform4f().rotate([0, 0, 1], table.turn_deg)
     return {
         "type": "rectangle",
-        "to_world": turned @ mi.ScalarTransform4f().scale([_TABLE_HALF_M, _TABLE_HALF_M, 1]),
+        "to_world": turned @ mi.ScalarTransform4f().scale([TABLE_HALF_M, TABLE_HALF_M, 1]),
         "bsdf": {"type": "twosided", "inner": bsdf},
     }
 

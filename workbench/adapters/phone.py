@@ -83,7 +83,7 @@ def _noisy(light: Picture, read: float, rng: np.random.Generator) -> Picture:
     # What is left after demosaicing is coarser than a pixel.
     noise = ndimage.gaussian_filter(noise, (0.6, 0.6, 0)) * 1.6
     grey = noise.mean(axis=2, keepdims=True)
-    return np.clip(light + 0.8 * grey + 0.45 * (noise - grey), 0, None)
+    return np.asarray(np.clip(light + 0.8 * grey + 0.45 * (noise - grey), 0, None))
 
 
 def _curve(light: Picture) -> Picture:

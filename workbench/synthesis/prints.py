@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.domain.scene import Card, Scene
 from workbench.synthesis.finishes import finish
-from workbench.synthesis.rooms import room
+from workbench.synthesis.rooms import environment_file, room
 from workbench.synthesis.surfaces import Texture, table_surface
 
 _INK, _PAPER = 0.06, 0.88
@@ -51,7 +51,9 @@ def textures_of(scene: Scene, *, environments: Mapping[str, Path] | None = None)
     textures: dict[str, Any] = {
         "table": table,
         "table_relief": relief,
-        "room": room(around.name, around.seed) if around.sha256 is None else (environments or {})[around.name],
+        "room": room(around.name, around.seed)
+        if around.sha256 is None
+        else environment_file(around, environments or {}),
     }
     textures.update({card.texture: card_print(card) for card in scene.cards})
     textures.update({f"part{i}": finish(part.material) for i, part in enumerate(scene.parts)})

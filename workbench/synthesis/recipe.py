@@ -114,23 +114,33 @@ def recipes_of(params: Mapping[str, Any]) -> dict[str, tuple[Recipe, float]]:
 
     """
     given, picked = params.get("recipes") or {}, params.get("recipe")
-    if problems := _problems(given, picked):
-        raise Refused(
-            *(
-                Finding(
-                    code="workspace.params-invalid",
-                    subject=f"params.yaml synthesis.{key}",
-                    message=message,
-                    remedy="Correct it in params.yaml; docs/synthesis.md lists what a recipe may say.",
-                )
-                for key, message in problems
-            )
-        )
+    if problems := recipe_problems(params):
+        raise Refused(*problems)
     weights = {picked: 1.0} if isinstance(picked, str) else dict(picked or {})
     overrides = {"objects": params["objects_per_image"]} if params.get("objects_per_image") else {}
     return {
         name: (_parsed({**(given.get(name) or {}), **overrides}), float(weight)) for name, weight in weights.items()
     }
+
+
+def recipe_problems(params: Mapping[str, Any]) -> list[Finding]:
+    """Return everything that is wrong with ``recipe`` and ``recipes``, as findings."""
+    given, picked = params.get("recipes") or {}, params.get("recipe")
+    problems = _problems(given, picked)
+    rule = Recipe.__dataclass_fields__["objects"].metadata
+    if (counts := params.get("objects_per_image")) is not None and (message := _wrong(counts, rule)):
+        problems.append(("objects_per_image", message))
+    return [bad_param(key, message) for key, message in problems]
+
+
+def bad_param(key: str, message: str) -> Finding:
+    """Return the finding that a key of the section ``synthesis`` cannot be used."""
+    return Finding(
+        code="workspace.params-invalid",
+        subject=f"params.yaml synthesis.{key}",
+        message=message,
+        remedy="Correct it in params.yaml; docs/synthesis.md lists what a recipe may say.",
+    )
 
 
 def recipe_of(params: Mapping[str, Any], index: int) -> str:

@@ -1,13 +1,19 @@
-"""The rooms around the table, drawn by seeded code: dim, cluttered, with the windows and lamps that metals mirror."""
+"""The rooms around the table: files that a user names, or drawn by seeded code: dim, cluttered, with the windows and lamps that metals mirror."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from workbench.domain.findings import refused
+from workbench.domain.lineage import sha256_hex
+from workbench.domain.scene import Environment
 
 _HEIGHT_PX, _WIDTH_PX = 128, 256
 
@@ -69,6 +75,42 @@ def room(name: str, seed: int) -> NDArray[np.float32]:
         x, y, w = rng.integers(0, _WIDTH_PX), rng.integers(3, 24), rng.integers(30, 70)
         _patch(image, x, y, w, rng.integers(3, 7), rng.uniform(4.0, 8.0) * np.array([1.0, 1.0, 0.97]))
     return np.asarray(ndimage.gaussian_filter(image, (0.9, 0.9, 0), mode=("nearest", "wrap", "nearest")), np.float32)
+
+
+def environment_files(folder: Path | None) -> dict[str, Path]:
+    """Return the .hdr and .exr files of a folder by name, none where there is no folder.
+
+    Raises
+    ------
+    Refused
+        ``synthesis.environment-missing`` if the folder named is not there.
+
+    """
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        raise refused("synthesis.environment-missing", folder, "is no folder.", "Correct synthesis.environments.")
+    return {path.name: path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".hdr", ".exr")}
+
+
+def environment_file(around: Environment, files: Mapping[str, Path]) -> Path:
+    """Return the file that surrounds a scene.
+
+    Raises
+    ------
+    Refused
+        ``synthesis.environment-missing`` if it is not there, or not the same any more.
+
+    """
+    path = files.get(around.name)
+    if path is None or sha256_hex(path.read_bytes()) != around.sha256:
+        raise refused(
+            "synthesis.environment-missing",
+            around.name,
+            "is not among the surroundings, or is another file than the one this scene was made with.",
+            "Put the file back into the folder that synthesis.environments names.",
+        )
+    return path
 
 
 def _patch(image: NDArray[np.float64], x: Any, y: Any, w: Any, h: Any, rgb: NDArray[np.float64]) -> None:

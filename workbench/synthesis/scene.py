@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from workbench.synthesis.placement import Drop, Lying, find_room, lay_in_rows, l
 from workbench.synthesis.props import PROPS, prop_meshes
 from workbench.synthesis.recipe import FILES, Recipe, draw, draw_count, draw_name, recipes_of
 from workbench.synthesis.surfaces import TABLES
+from workbench.synthesis.symmetry import Symmetry
 
 _FLAT: Pose = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 #: Cards lie so high: what would stick to the table flickers.
@@ -28,7 +29,11 @@ _TAG_LETTERS = "ABCDE"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestingPart:
-    """A catalogue part with its geometry and the poses in which it rests on a table, likeliest first."""
+    """A catalogue part with its geometry and the poses in which it rests on a table, likeliest first.
+
+    ``keypoints`` are named points in the part's own coordinates, metres; ``diameter_m`` is the largest distance of
+    two of its points.
+    """
 
     part_id: str
     mesh_sha256: str
@@ -37,6 +42,9 @@ class RestingPart:
     mesh: Mesh
     resting: tuple[Pose, ...]
     weights: tuple[float, ...]
+    keypoints: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    symmetry: Symmetry = field(default_factory=Symmetry)
+    diameter_m: float = 0.0
 
 
 def sample_scene(
