@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.cli.wiring import Workspace
+from workbench.domain.findings import bad_usage
 from workbench.ports import Mesh
 from workbench.synthesis.scene import RestingPart
 from workbench.synthesis.studio import PlannedRender, Studio
@@ -55,6 +56,24 @@ def planned_renders(
         drop=drop,
         environments=environments_of(workspace, params),
     )
+
+
+def with_recipe(params: Mapping[str, Any], name: str | None) -> Mapping[str, Any]:
+    """Return the section ``synthesis`` with one of its recipes picked; as it is without a name.
+
+    Raises
+    ------
+    BadUsage
+        ``usage.bad-argument`` if no recipe has the name.
+
+    """
+    known = params.get("recipes") or {}
+    if name is None:
+        return params
+    if name not in known:
+        remedy = f"Use one of {', '.join(sorted(known))}." if known else "Write it into params.yaml synthesis.recipes."
+        raise bad_usage("usage.bad-argument", f"--recipe {name}", "is no recipe of params.yaml.", remedy)
+    return {**params, "recipe": name}
 
 
 def environments_of(workspace: Workspace, params: Mapping[str, Any]) -> dict[str, Path]:
