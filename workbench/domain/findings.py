@@ -165,6 +165,8 @@ CODES: dict[str, str] = {
     "labelling.import-unmatched": "Existing labels name a photograph that is not among those admitted.",
     "labelling.import-size": "Existing labels were drawn on an image of another size or orientation.",
     "labelling.import-empty": "Existing labels hold nothing for any photograph of the workspace.",
+    "labelling.no-campaign": "There is no such labelling campaign.",
+    "labelling.campaign-invalid": "A campaign's file cannot be used as it is written.",
     "labelling.simplified": "A pre-annotation could only be shown as a box, or not at all.",
 }
 
