@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+#: What stands between the parts of a desk's title, and its mark if its photographs are blurred.
+_BETWEEN, _VEILED = " · ", "blurred"
+
 
 class Order(StrEnum):
     """In which order a campaign's photographs are handed out."""
@@ -121,11 +124,24 @@ class Campaign:
     gold: Gold = field(default_factory=Gold)
     exposure: Exposure = field(default_factory=Exposure)
 
-    def desks(self) -> tuple[Desk, ...]:
-        """Return every place where answers to this campaign may lie, used or not."""
-        return tuple(
-            Desk(campaign=self.name, seat=seat, veiled=veiled) for seat in self.labellers for veiled in (False, True)
-        )
+    def seat(self, name: str) -> Seat:
+        """Return a labeller's place; of somebody who has left the campaign, a bare one."""
+        return next((seat for seat in self.labellers if seat.name == name), Seat(name=name))
+
+    def desk(self, title: str) -> Desk | None:
+        """Return the desk that a project of Label Studio is by its title, None if it is none of this campaign.
+
+        Examples
+        --------
+        >>> campaign = Campaign(name="autumn", project="parts", labellers=(Seat(name="ana"),))
+        >>> [desk.title for desk in map(campaign.desk, ("autumn · ana", "autumn · bo · blurred", "spring · ana")) if desk]
+        ['autumn · ana', 'autumn · bo · blurred']
+
+        """
+        first, *rest = title.split(_BETWEEN)
+        if first != self.name or len(rest) not in (1, 2) or rest[1:] not in ([], [_VEILED]):
+            return None
+        return Desk(campaign=self.name, seat=self.seat(rest[0]), veiled=len(rest) == 2)  # noqa: PLR2004 -- name and mark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,4 +162,4 @@ class Desk:
     @property
     def title(self) -> str:
         """Return the project's name in Label Studio, which allows 50 characters."""
-        return " · ".join([self.campaign, self.seat.name, *(["blurred"] if self.veiled else [])])
+        return _BETWEEN.join([self.campaign, self.seat.name, *([_VEILED] if self.veiled else [])])

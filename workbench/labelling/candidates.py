@@ -22,7 +22,7 @@ COLUMNS: Mapping[str, str] = {
     "height_px": "height of the working copy",
     "split": "train, val or test; None before curation",
     "group": "what it may not be parted from by splits; None before curation",
-    "excluded": "why curation leaves it out; None if it does not",
+    "sent_back": "whether a curator sent it back to labelling",
     "categories": "list of the codes seen on it: by ground truth, answers and existing labels",
     "tags": "list of what was answered about it as a whole, each as question=value",
     "answers": "how many answers this project has about it, checks not counted",
@@ -32,12 +32,18 @@ COLUMNS: Mapping[str, str] = {
     "truth": "whether its labels are settled: agreed or adjudicated",
 }
 
+#: How curation says that a photograph is left out because it is to be labelled again.
+_SENT_BACK = "sent back to labelling"
+
 #: How settled labels must be to check labellers against.
 _SETTLED = ("agreed", "adjudicated")
 
 
 def read_candidates(layout: Layout, images: Iterable[Mapping[str, Any]], *, project: str) -> dict[str, dict[str, Any]]:
     """Return the facts of each photograph by image_id, in that order.
+
+    Besides the columns there is ``excluded``: why curation leaves it out. What is left out is never chosen, unless it was
+    sent back to labelling.
 
     Parameters
     ----------
@@ -83,6 +89,7 @@ def _bare(row: Mapping[str, Any], views: Mapping[str, str | None]) -> dict[str, 
         "split": None,
         "group": None,
         "excluded": row["excluded"],
+        "sent_back": False,
         "categories": set(),
         "tags": set(),
         "answers": 0,
@@ -128,6 +135,7 @@ def _enter(known: dict[str, Any], name: str, row: Mapping[str, Any]) -> None:
             known["categories"].add(row["category"])
         case "curated":
             known["split"], known["group"], known["excluded"] = row["split"], row["group_id"], row["excluded"]
+            known["sent_back"] = (row["excluded"] or "").startswith(_SENT_BACK)
         case "answer":
             known["answers"] += 1
             known["annotators"].add(row["annotator"])

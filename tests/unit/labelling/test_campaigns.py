@@ -34,10 +34,10 @@ def _read(path: Path) -> Campaign:
 
 
 def _slots(campaign: Campaign, made: Assignment, state: State = State.OPEN, day: str = TODAY) -> list[Slot]:
-    desks = {desk.title: desk for desk in campaign.desks()}
     return [
-        Slot(desk=desks[title], image_id=image_id, state=state, day=day)
+        Slot(desk=desk, image_id=image_id, state=state, day=day)
         for title, ids in made.added.items()
+        if (desk := campaign.desk(title)) is not None
         for image_id in ids
     ]
 
