@@ -211,7 +211,7 @@ class Labeller(Protocol):
         ...
 
     def count_answers(self, project_id: int) -> int:
-        """Return how many answers, without skips, all tasks have together."""
+        """Return how many answers, skips among them, all tasks have together."""
         ...
 
     def export(self, project_id: int, task_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:

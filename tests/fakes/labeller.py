@@ -163,10 +163,10 @@ class FakeLabeller:
         ]
 
     def count_answers(self, project_id: int) -> int:
-        return sum(task.answers for task in self.tasks(project_id))
+        return sum(task.answers + task.skips for task in self.tasks(project_id))
 
     def export(self, project_id: int, task_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
-        keep = ("id", "data", "annotations")
+        keep = ("id", "data", "annotations", "updated_at")
         wanted = [task for task in self._of(project_id) if task_ids is None or task["id"] in task_ids]
         return [copy.deepcopy({key: task[key] for key in keep}) for task in wanted if task["annotations"]]
 
@@ -238,6 +238,7 @@ def _check_changes(
     assert labeller.count_answers(project) == 3
     (only,) = labeller.export(project, [listed["a"].task_id, listed["b"].task_id])
     assert only["id"] == listed["a"].task_id
+    assert only["updated_at"] >= latest
     assert labeller.export(project, []) == []
     (answer,) = only["annotations"]
     assert answer["completed_by"] == answer["updated_by"] == "first@example.org"

@@ -169,9 +169,10 @@ class LabelStudioServer:
         return [LabellerChange(task_id=int(task["id"]), changed_at=str(task["updated_at"])) for task in listed]
 
     def count_answers(self, project_id: int) -> int:
-        """Return how many answers, without skips, all tasks have together."""
-        page = self._plain.send("GET", "/api/tasks/", {"project": project_id, "page_size": 1, "include": "id"})
-        return int(page["total_annotations"])
+        """Return how many answers, skips among them, all tasks have together."""
+        counts = ("total_annotations_number", "skipped_annotations_number")  # the former is without the latter
+        found = self._plain.send("GET", f"/api/projects/{project_id}/", {"include": ",".join(counts)})
+        return sum(int(found[name]) for name in counts)
 
     def export(self, project_id: int, task_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """Return the answered tasks, all or those named, with their annotations and their authors' e-mails."""

@@ -204,29 +204,32 @@ def campaign_text(campaign: Campaign) -> str:
     """
     choice, gold, exposure = campaign.photographs, campaign.gold, campaign.exposure
     lines = [
-        "# A labelling campaign. Edit it, see what it does with `workbench labelling plan`, then push it.",
-        f"project: {_plain(campaign.project)}           # a folder of label_configs/",
-        "photographs:",
-        f"  where: {_plain(choice.where)}             # which; empty: all. Columns: see the guide for labelling leads",
-        f"  order: {choice.order.value}        # listed | random | score",
-        f"  seed: {choice.seed}              # of random",
-        f"  scores: {_plain(choice.scores)}         # for score: a table of image_id and score, highest first",
-        f"  at_most: {_plain(choice.at_most)}        # how many, the first in order; null: all",
-        f"overlap: {campaign.overlap}              # how many people answer each photograph",
-        f"blind: {_plain(campaign.blind)}             # labellers get no pre-annotations",
-        "labellers:              # each has a project of their own; names are handles, not people's names",
-        *(f"  - {_flow(seat)}" for seat in campaign.labellers),
-        "gold:                   # photographs with known labels, mixed in as hidden checks",
-        f"  share: {gold.share_frac:g}              # of each labeller's tasks",
-        "  photographs:" + ("" if gold.photographs else " []"),
-        *(f"    - {_plain(image_id)}" for image_id in gold.photographs),
-        "exposure:",
-        f"  where: {_plain(exposure.where)}             # which photographs are sensitive; empty: none",
-        f"  blur: {_plain(exposure.blur)}            # blurred until the pointer rests on them",
-        f"  at_most: {_plain(exposure.at_most)}        # sensitive photographs a labeller gets in the campaign",
-        f"  at_most_a_day: {_plain(exposure.at_most_a_day)}  # and on one day",
+        (
+            "# A labelling campaign. `workbench labelling plan NAME` says what it does, `push --campaign NAME` does it.",
+            "",
+        ),
+        (f"project: {_plain(campaign.project)}", "a folder of label_configs/"),
+        ("photographs:", ""),
+        (f"  where: {_plain(choice.where)}", "a query; empty: all. Its columns are in the guide for labelling leads"),
+        (f"  order: {choice.order.value}", "listed | random | score"),
+        (f"  seed: {choice.seed}", "of random"),
+        (f"  scores: {_plain(choice.scores)}", "for score: a table of image_id and score; highest first"),
+        (f"  at_most: {_plain(choice.at_most)}", "how many, the first in order; null: all"),
+        (f"overlap: {campaign.overlap}", "how many people answer each photograph"),
+        (f"blind: {_plain(campaign.blind)}", "labellers get no pre-annotations"),
+        ("labellers:", "each has a project of their own; names are handles, not people's names"),
+        *((f"  - {_flow(seat)}", "") for seat in campaign.labellers),
+        ("gold:", "photographs with settled labels, mixed in as hidden checks"),
+        (f"  share: {gold.share_frac:g}", "of each labeller's tasks"),
+        ("  photographs:" + ("" if gold.photographs else " []"), ""),
+        *((f"    - {_plain(image_id)}", "") for image_id in gold.photographs),
+        ("exposure:", ""),
+        (f"  where: {_plain(exposure.where)}", "which photographs are sensitive: a query; empty: none"),
+        (f"  blur: {_plain(exposure.blur)}", "blurred until the pointer rests on them"),
+        (f"  at_most: {_plain(exposure.at_most)}", "sensitive photographs a labeller gets in the campaign"),
+        (f"  at_most_a_day: {_plain(exposure.at_most_a_day)}", "and on one day (UTC)"),
     ]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{line:<26} # {about}\n" if about else f"{line}\n" for line, about in lines)
 
 
 def _plain(value: object) -> str:

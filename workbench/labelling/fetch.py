@@ -98,13 +98,13 @@ def fetch_place(server: Labeller, place: Place, known: Mapping[int, int], mark: 
     Parameters
     ----------
     known
-        How many answers, skips left out, each known task has.
+        How many answers, skips among them, each known task has.
     mark
         How far it was known; None fetches everything.
 
     """
     project_id, made_at = place.on_server.project_id, place.on_server.made_at
-    if mark is not None and (mark.project_id, mark.made_at) == (project_id, made_at) and mark.touched:
+    if mark is not None and (mark.project_id, mark.made_at) == (project_id, made_at) and any(mark.touched.values()):
         fetched = _fetch_changed(server, known, mark)
         if fetched is not None:
             return fetched
@@ -124,7 +124,7 @@ def _fetch_changed(server: Labeller, known: Mapping[int, int], mark: Mark) -> Fe
         found = {int(task["id"]): task for task in server.export(mark.project_id, news)} if news else {}
         for task_id in news:
             fresh.pop(task_id, None)
-            counts[task_id] = _answers(found.get(task_id))
+            counts[task_id] = len(found[task_id]["annotations"]) if task_id in found else 0
         fresh |= found
         touched |= changed
         if sum(counts.values()) == server.count_answers(mark.project_id):
@@ -132,10 +132,6 @@ def _fetch_changed(server: Labeller, known: Mapping[int, int], mark: Mark) -> Fe
             now = Mark(project_id=mark.project_id, made_at=mark.made_at, touched=touched)
             return Fetched(fresh=list(fresh.values()), mark=now, gone=frozenset(gone))
     return None
-
-
-def _answers(task: Mapping[str, Any] | None) -> int:
-    return sum(not answer["was_cancelled"] for answer in task["annotations"]) if task else 0
 
 
 def _earlier(moment: str) -> str:
