@@ -68,11 +68,10 @@ def test_renders_of_a_design_stay_out_while_a_photograph_of_its_stand_in_tests(t
     told |= {"keypoints": None, "mesh_sha256": None, "object_to_camera": [0.0] * 16}
     poses = [
         {
-            **numbers,
+            **told,
             "image_id": image,
             "instance_id": f"{image}-{part}",
             "part_id": part,
-            "object_to_camera": [0.0] * 16,
         }
         for image, part in (("r1", "bracket"), ("r1", "gear"), ("r2", "gear"))
     ]
