@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.adapters.lens import undistorted
 from workbench.adapters.mitsuba_scene import TABLE_HALF_M
-from workbench.domain.scene import Camera, Card, PlacedPart, Scene
+from workbench.domain.scene import Camera, Card, PlacedPart, Scene, distorted
 from workbench.ports import Mesh
 
 #: Nearer to the camera's plane than this, a point has no place in the picture.
@@ -53,7 +54,7 @@ def frame(camera: Camera) -> Window:
 
 
 def rays(camera: Camera, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the rays through a window's pixel centres, row by row.
+    """Return the rays through a window's pixel centres, row by row, lens distortion undone.
 
     Returns
     -------
@@ -65,10 +66,29 @@ def rays(camera: Camera, window: Window) -> tuple[NDArray[np.float64], NDArray[n
     """
     v, u = np.mgrid[window.top : window.bottom, window.left : window.right] + 0.5
     cx, cy = camera.centre_px
-    x, y = (u.ravel() - cx) / camera.focal_px, (v.ravel() - cy) / camera.focal_px
+    x, y = slopes_at((u.ravel() - cx) / camera.focal_px, (v.ravel() - cy) / camera.focal_px, camera)
     ahead = 1 / np.sqrt(x * x + y * y + 1)
     rotation = np.reshape(camera.pose, (4, 4))[:3, :3]
     return np.stack([x * ahead, y * ahead, ahead], axis=1) @ rotation.T, ahead
+
+
+def slopes_at(x: NDArray[np.float64], y: NDArray[np.float64], camera: Camera) -> tuple[Any, Any]:
+    """Return the slopes of the rays that the lens puts at (x, y), pixels from the middle over the focal length.
+
+    A lens's polynomial holds where the picture is. Farther out than the corners the lens is taken to bend as much as at
+    the corners' distance, so that a frame without edges means something.
+    """
+    if not any(camera.distortion):
+        return x, y
+    reach = _reach(camera)
+    beyond = np.maximum(np.hypot(x, y) / reach, 1.0)
+    x, y = undistorted(x / beyond, y / beyond, camera.distortion)
+    return x * beyond, y * beyond
+
+
+def _reach(camera: Camera) -> float:
+    """Return how far the corners are from the middle, over the focal length."""
+    return float(np.hypot(*camera.centre_px) / camera.focal_px)
 
 
 def window_around(camera: Camera, points_m: NDArray[np.float64]) -> Window:
@@ -84,8 +104,14 @@ def window_around(camera: Camera, points_m: NDArray[np.float64]) -> Window:
         return Window(0, 0, 0, 0)
     if local[:, 2].min() < _NEAREST_M:
         return widest
-    at = local[:, :2] / local[:, 2:] * camera.focal_px + np.asarray(camera.centre_px)
-    low, high = np.floor(at.min(axis=0)).astype(int) - 1, np.ceil(at.max(axis=0)).astype(int) + 1
+    at, spare = local[:, :2] / local[:, 2:], 1.0
+    if any(camera.distortion):
+        # Farther out than the corners, where `slopes_at` follows the lens no more, a thing may show a little elsewhere.
+        near = np.minimum(1.0, _reach(camera) / np.maximum(np.hypot(at[:, 0], at[:, 1]), 1e-9))[:, None]
+        bent = np.stack(distorted(at[:, 0] * near[:, 0], at[:, 1] * near[:, 0], camera.distortion), axis=1) / near
+        at, spare = np.concatenate([at, bent]), 2 + 0.03 * max(width, height)
+    at = at * camera.focal_px + np.asarray(camera.centre_px)
+    low, high = np.floor(at.min(axis=0) - spare).astype(int), np.ceil(at.max(axis=0) + spare).astype(int)
     return Window(
         max(int(low[0]), widest.left),
         max(int(low[1]), widest.top),
@@ -112,11 +138,14 @@ def bare_scene(mi: Any, thing: PlacedPart | Card, mesh: Mesh | None) -> Any:
 
 def bare_world(mi: Any, scene: Scene, meshes: Mapping[str, Mesh]) -> Any:
     """Return the loaded scene without light or look, its shapes called as `described_scene` calls them."""
-    half = mi.ScalarTransform4f().scale([TABLE_HALF_M, TABLE_HALF_M, 1])
+    turned = mi.ScalarTransform4f().rotate([0, 0, 1], scene.table.turn_deg)
+    half = turned @ mi.ScalarTransform4f().scale([TABLE_HALF_M, TABLE_HALF_M, 1])
     world: dict[str, Any] = {"type": "scene", "table": {"type": "rectangle", "to_world": half}}
     for i, thing in enumerate(scene.instances):
         mesh = meshes[thing.part_id] if isinstance(thing, PlacedPart) else None
         world[f"instance{i:03d}"] = _bare(mi, thing, mesh)
+    for i, prop in enumerate(scene.props):
+        world[f"prop{i:03d}"] = _bare(mi, prop, meshes[prop.part_id])
     return mi.load_dict(world, optimize=False)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from workbench.adapters import casting
 from workbench.adapters.mitsuba_scene import described_scene
-from workbench.adapters.shading import developed, to_photograph
+from workbench.adapters.phone import photograph
 from workbench.domain.findings import refused
 from workbench.domain.scene import PlacedPart, Scene
 from workbench.ports import Labels, Mesh, Rendering
@@ -99,7 +99,7 @@ class MitsubaRenderer:
         raw = np.array(mi.render(loaded, spp=self._samples_per_pixel, seed=scene.seed), dtype=np.float32)
         colour, albedo, normal = (np.ascontiguousarray(raw[..., i : i + 3]) for i in (0, 3, 6))
         smooth = pyoidn.denoise(colour, albedo=np.clip(albedo, 0, 1), normal=np.clip(normal, -1, 1), hdr=True)
-        image = to_photograph(developed(smooth, scene.camera), seed=scene.seed)
+        image = photograph(smooth, scene.camera, seed=scene.seed)
         return Rendering(image_hwc=image, **self._seen(loaded, scene, meshes, points_m))
 
     def label(

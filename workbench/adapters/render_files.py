@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,15 @@ def encode_jpeg(image_hwc: NDArray[np.uint8], *, quality: int = 92) -> bytes:
 
     buffer = io.BytesIO()
     Image.fromarray(image_hwc).save(buffer, "JPEG", quality=quality, subsampling=0, optimize=True)
+    return buffer.getvalue()
+
+
+def encode_png(image_hw: NDArray[Any]) -> bytes:
+    """Return a grey picture of 8 or 16 bits as PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image_hw).save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()
 
 

@@ -93,7 +93,7 @@ def turntable(
     from workbench.adapters.mitsuba import MitsubaRenderer
     from workbench.adapters.render_files import encode_jpeg, write_sheet
     from workbench.cli.rendering import resting_part_of
-    from workbench.synthesis.surfaces import textures_of
+    from workbench.synthesis.prints import textures_of
     from workbench.synthesis.turntable import turntable_scenes
 
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):

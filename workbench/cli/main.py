@@ -32,6 +32,7 @@ _MODULES = (
     "catalogue",
     "catalogue_add",
     "synthesis_jobs",
+    "synthesis_export",
     "augmentation",
     "release",
     "release_verify",

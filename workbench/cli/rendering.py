@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from workbench.cli.wiring import Workspace
+from workbench.domain.findings import bad_usage
 from workbench.ports import Mesh
 from workbench.synthesis.catalogue import CataloguePart
 from workbench.synthesis.scene import RestingPart
@@ -54,10 +56,43 @@ def planned_renders(
     params: Mapping[str, Any] | None = None,
 ) -> list[PlannedRender]:
     """Return the images that params.yaml asks for, or other parameters."""
+    from workbench.adapters.mujoco import drop
     from workbench.synthesis.stage import plan_renders
 
     params = params or workspace.section("synthesis")
-    return plan_renders(params, parts or resting_parts_of(workspace), engine=_renderer(params).engine)
+    return plan_renders(
+        params,
+        parts or resting_parts_of(workspace),
+        engine=_renderer(params).engine,
+        drop=drop,
+        environments=environments_of(workspace, params),
+    )
+
+
+def with_recipe(params: Mapping[str, Any], name: str | None) -> Mapping[str, Any]:
+    """Return the section ``synthesis`` with one of its recipes picked; as it is without a name.
+
+    Raises
+    ------
+    BadUsage
+        ``usage.bad-argument`` if no recipe has the name.
+
+    """
+    known = params.get("recipes") or {}
+    if name is None:
+        return params
+    if name not in known:
+        remedy = f"Use one of {', '.join(sorted(known))}." if known else "Write it into params.yaml synthesis.recipes."
+        raise bad_usage("usage.bad-argument", f"--recipe {name}", "is no recipe of params.yaml.", remedy)
+    return {**params, "recipe": name}
+
+
+def environments_of(workspace: Workspace, params: Mapping[str, Any]) -> dict[str, Path]:
+    """Return the files of the folder that ``synthesis.environments`` names, relative to the workspace."""
+    from workbench.synthesis.rooms import environment_files
+
+    named = params.get("environments")
+    return environment_files(workspace.layout.root / named if named else None)
 
 
 def studio_of(
@@ -84,6 +119,7 @@ def studio_of(
         encode_mask=encode_mask,
         encode_jpeg=encode_jpeg,
         machine={"workbench": __version__, "code_sha256": code_digest(), "cpu_class": cpu_class()},
+        environments=environments_of(workspace, params),
     )
 
 

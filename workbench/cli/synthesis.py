@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from workbench.cli.command import command
-from workbench.cli.rendering import planned_renders, resting_parts_of, studio_of
+from workbench.cli.rendering import planned_renders, resting_parts_of, studio_of, with_recipe
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.domain.findings import bad_usage
@@ -145,16 +145,22 @@ def contact_sheet(
     out: Annotated[Path, typer.Argument(help="The picture to write, .png or .jpg.")],
     *,
     workspace: Workspace,
+    recipe: Annotated[str | None, typer.Option("--recipe", help="Show images of this recipe only.")] = None,
 ) -> Report:
-    """Write a contact sheet of the rendered images."""
+    """Write a contact sheet of the rendered images, to judge them by eye."""
     from workbench.adapters.render_files import write_sheet
     from workbench.tables import IMAGES, read_rows
 
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise bad_usage("usage.bad-argument", out, "is named like no picture.", "Let its name end in .png or .jpg.")
+    with_recipe(workspace.section("synthesis"), recipe)
     rows = read_rows(workspace.layout.synthesis / "images.parquet", IMAGES)
+    if recipe:
+        rows = [row for row in rows if row["group_id"] == f"render:{recipe}"]
     if not rows:
-        return Report(summary="There is no rendered image to show.", next_command="workbench synthesis")
+        said = f"There is no rendered image{f' of recipe {recipe}' if recipe else ''} to show."
+        shown = f" --recipe {recipe}" if recipe else ""
+        return Report(summary=said, next_command=f"workbench synthesis preview {out}{shown}")
     paths = [workspace.layout.data / row["path"] for row in sorted(rows, key=lambda row: str(row["seed"]))]
     write_sheet(paths[:48], out)
     return Report(summary=f"Wrote {min(len(paths), 48)} renders to {out}.", data={"path": str(out)})

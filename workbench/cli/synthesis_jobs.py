@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from workbench.cli.command import command
-from workbench.cli.rendering import planned_renders, resting_parts_of, studio_of
+from workbench.cli.rendering import planned_renders, resting_parts_of, studio_of, with_recipe
 from workbench.cli.report import Report
 from workbench.cli.synthesis import synthesis
 from workbench.cli.wiring import Workspace
@@ -33,13 +33,17 @@ def preview(
     workspace: Workspace,
     count: Annotated[int, typer.Option("--count", min=1, max=48, help="How many images of the recipe to show.")] = 4,
     first: Annotated[int, typer.Option("--first", min=0, help="The number of the first one.")] = 0,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="One recipe of params.yaml. [default: what `recipe` there picks]")
+    ] = None,
 ) -> Report:
-    """Show in seconds what the recipe would give: its first images, small and with few paths a pixel."""
+    """Show in seconds what a recipe would give: its first images, small and with few paths a pixel."""
     from workbench.adapters.render_files import write_sheet
     from workbench.synthesis.again import smaller
 
     _require_picture(out)
-    params = {**workspace.section("synthesis"), "images": first + count, "samples_per_pixel": _PREVIEW_SAMPLES}
+    picked = with_recipe(workspace.section("synthesis"), recipe)
+    params = {**picked, "images": first + count, "samples_per_pixel": _PREVIEW_SAMPLES}
     parts = resting_parts_of(workspace)
     plan = planned_renders(workspace, parts, params=params)[first:]
     studio = studio_of(workspace, parts, params=params)
@@ -47,7 +51,7 @@ def preview(
     shots = [studio.shoot(planned) for planned in workspace.track(small, total=len(small), doing="preview")]
     write_sheet([io.BytesIO(shot.jpeg) for shot in shots], out)
     return Report(
-        summary=f"Wrote {len(shots)} small renders of recipe {params['recipe']} to {out}; nothing else was written.",
+        summary=f"Wrote {len(shots)} small renders of {_names(params['recipe'])} to {out}; nothing else was written.",
         data={"path": str(out), "images": len(shots), "size_px": _PREVIEW_PX, "samples_per_pixel": _PREVIEW_SAMPLES},
         next_command="workbench synthesis",
     )
@@ -134,6 +138,11 @@ def gather_shards(
         data={"taken": taken, "passed_over": passed},
         next_command="workbench synthesis",
     )
+
+
+def _names(recipe: Any) -> str:
+    """Return the name of a recipe, or of all that are picked by weight."""
+    return f"recipe {recipe}" if isinstance(recipe, str) else f"recipes {', '.join(recipe)}"
 
 
 def _require_picture(out: Path) -> None:

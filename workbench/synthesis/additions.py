@@ -15,7 +15,7 @@ from workbench.domain.lineage import sha256_hex
 from workbench.ports import CadPart, Component, Mesh
 from workbench.synthesis.catalogue import CataloguePart, ComponentRow, diameter_m, extent_m
 from workbench.synthesis.keypoints import check_inside
-from workbench.synthesis.scene import MATERIALS
+from workbench.synthesis.materials import MATERIALS
 from workbench.synthesis.symmetry import NO_SYMMETRY, Axis, Symmetry, Xyz
 
 #: An object on a table: from half a millimetre to two metres across.

@@ -12,6 +12,7 @@ from workbench.domain.findings import refused
 from workbench.domain.lineage import canonical_json, sha256_hex
 from workbench.domain.scene import Scene, scene_from_mapping
 from workbench.layout import Layout
+from workbench.synthesis.props import prop_meshes
 from workbench.synthesis.scene import RestingPart
 from workbench.synthesis.studio import (
     PlannedRender,
@@ -99,7 +100,7 @@ def require_assets(stored: Stored, parts: Sequence[RestingPart]) -> None:
         ``synthesis.catalogue-invalid`` if the catalogue lacks one of its parts, or has another by that name.
 
     """
-    held = {part.part_id: part.mesh_sha256 for part in parts}
+    held = {prop_id: prop_id for prop_id in prop_meshes()} | {part.part_id: part.mesh_sha256 for part in parts}
     for asset in stored.render["assets"]:
         if held.get(asset["part_id"]) != asset["mesh_sha256"]:
             raise refused(

@@ -56,7 +56,7 @@ class CataloguePart:
     unit
         Unit of the file handed in; ``m`` for built-in parts.
     materials
-        Names in `workbench.synthesis.scene.MATERIALS` that it may be rendered in.
+        Names in `workbench.synthesis.materials.MATERIALS` that it may be rendered in.
     file_sha256, body
         Of the file handed in, and which of its bodies this is; null for built-in parts and for whole files.
     contribution_id

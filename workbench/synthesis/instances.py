@@ -13,7 +13,7 @@ from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
 from workbench.domain.geometry import Box
 from workbench.domain.lineage import canonical_json, sha256_hex
 from workbench.domain.photograph import Origin
-from workbench.domain.scene import Card, PlacedPart, Scene
+from workbench.domain.scene import Card, Scene
 from workbench.ports import Labels
 from workbench.tables import instance_row
 
@@ -190,7 +190,7 @@ def labels_sha256(instances: Sequence[Mapping[str, Any]], poses: Sequence[Mappin
 
 def assets_of(scene: Scene) -> list[dict[str, str]]:
     """Return each geometry of a scene once: part and hash, by part."""
-    parts = [part for part in scene.instances if isinstance(part, PlacedPart)]
+    parts = [*scene.parts, *scene.props]
     return [
         {"part_id": part_id, "mesh_sha256": sha256}
         for part_id, sha256 in sorted({(part.part_id, part.mesh_sha256) for part in parts})

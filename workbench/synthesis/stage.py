@@ -10,14 +10,18 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from workbench.domain.findings import Refused, bad_usage, refused
+from workbench.domain.findings import Refused, bad_usage
 from workbench.domain.lineage import require_activity, seed_for, sha256_hex, work_key
 from workbench.domain.scene import Scene, scene_from_mapping
 from workbench.layout import Layout
 from workbench.ports import Compute, Renderer, Track, silent
 from workbench.synthesis.instances import EncodeMask
+from workbench.synthesis.placement import Drop
+from workbench.synthesis.props import prop_meshes
+from workbench.synthesis.recipe import bad_param, recipe_of, recipe_problems
 from workbench.synthesis.scene import RestingPart, sample_scene
 from workbench.synthesis.studio import (
     EncodeJpeg,
@@ -35,7 +39,13 @@ ACTIVITY = "synthesis/2"
 #: Renders belong to whoever makes them; the built-in parts carry no other claim.
 DEFAULT_LICENCE = "CC0-1.0"
 
-_KEYS = {"recipe": str, "images": int, "seed": int, "size_px": int, "samples_per_pixel": int, "objects_per_image": list}
+#: Whole numbers of the section ``synthesis``, least and most.
+_KEYS = {
+    "images": (0, 1_000_000),
+    "seed": (-(2**63), 2**63 - 1),
+    "size_px": (32, 4096),
+    "samples_per_pixel": (1, 4096),
+}
 #: The tables beside that of images: name, schema, and the columns that give the rows' order.
 _TABLES = (
     ("instances", INSTANCES, "instance_id"),
@@ -92,30 +102,36 @@ def check_params(params: Mapping[str, Any]) -> None:
 
     """
     require_activity(params, ACTIVITY, section="synthesis")
-    for key, kind in _KEYS.items():
-        if not isinstance(params.get(key), kind) or isinstance(params.get(key), bool):
-            raise _bad_params(key, f"must be given as {kind.__name__}, not {params.get(key)!r}.")
-    ranges = {"images": (0, 1_000_000), "size_px": (32, 4096), "samples_per_pixel": (1, 4096)}
-    for key, (low, high) in ranges.items():
-        if not low <= params[key] <= high:
-            raise _bad_params(key, f"must lie between {low} and {high}, not be {params[key]}.")
-    counts = params["objects_per_image"]
-    if len(counts) != 2 or not all(isinstance(c, int) for c in counts) or not 1 <= counts[0] <= counts[1] <= 30:  # noqa: PLR2004
-        raise _bad_params("objects_per_image", f"must be [least, most] between 1 and 30, not {counts!r}.")
-
-
-def _bad_params(key: str, message: str) -> Exception:
-    return refused("workspace.params-invalid", f"params.yaml synthesis.{key}", message, "Correct it in params.yaml.")
+    problems = []
+    for key, (low, high) in _KEYS.items():
+        value = params.get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            problems.append(bad_param(key, f"must be a whole number from {low} to {high}, not {value!r}."))
+    if not isinstance(params.get("environments"), str | None):
+        problems.append(bad_param("environments", f"must name a folder or be null, not {params['environments']!r}."))
+    if problems := [*problems, *recipe_problems(params)]:
+        raise Refused(*problems)
 
 
 def plan_renders(
-    params: Mapping[str, Any], parts: Sequence[RestingPart], *, engine: Mapping[str, str]
+    params: Mapping[str, Any],
+    parts: Sequence[RestingPart],
+    *,
+    engine: Mapping[str, str],
+    drop: Drop | None = None,
+    environments: Mapping[str, Path] | None = None,
 ) -> list[PlannedRender]:
-    """Return the images of a recipe in order; more images keep the former ones as they are."""
+    """Return the images of a recipe in order; more images keep the former ones as they are.
+
+    ``drop`` lets parts fall where a recipe says so; ``environments`` are the files that may surround the table.
+    """
+    around = {name: sha256_hex(path.read_bytes()) for name, path in (environments or {}).items()}
     renders = []
     shaping = {"samples_per_pixel": params["samples_per_pixel"], "engine": dict(engine)}
     for number in range(params["images"]):
-        scene = settled(sample_scene(params, parts, seed=seed_for(params["seed"], params["recipe"], number)))
+        recipe = recipe_of(params, number)
+        seed = seed_for(params["seed"], recipe, number)
+        scene = settled(sample_scene(params, parts, seed=seed, recipe=recipe, drop=drop, environments=around))
         key = work_key(activity=ACTIVITY, parameters=shaping, inputs=(scene.digest,))
         renders.append(PlannedRender(number=number, scene=scene, work_key=key))
     return renders
@@ -143,12 +159,13 @@ def studio_for(
     encode_mask: EncodeMask,
     encode_jpeg: EncodeJpeg,
     machine: Mapping[str, str],
+    environments: Mapping[str, Path] | None = None,
 ) -> Studio:
     """Return what renders the images of these parameters."""
     return Studio(
         layout=layout,
         renderer=renderer,
-        meshes={part.part_id: part.mesh for part in parts},
+        meshes={**prop_meshes(), **{part.part_id: part.mesh for part in parts}},
         points=points_of(parts),
         encode_mask=encode_mask,
         encode_jpeg=encode_jpeg,
@@ -156,6 +173,7 @@ def studio_for(
         samples_per_pixel=params["samples_per_pixel"],
         licence=str(params.get("licence", DEFAULT_LICENCE)),
         machine=machine,
+        environments=environments or {},
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,16 @@ from workbench.synthesis.instances import (
     pose_rows,
     scene_points,
 )
+from workbench.synthesis.prints import textures_of
 from workbench.synthesis.scene import RestingPart
-from workbench.synthesis.surfaces import textures_of
 
-#: Encodes a picture as JPEG bytes.
-EncodeJpeg = Callable[[NDArray[np.uint8]], bytes]
+
+class EncodeJpeg(Protocol):
+    """Encodes a picture as JPEG bytes."""
+
+    def __call__(self, image_hwc: NDArray[np.uint8], *, quality: int) -> bytes:
+        """Return the bytes; ``quality`` is 1 to 100."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,8 @@ class Studio:
         What the manifest records of each image.
     machine
         More of that: ``workbench``, ``code_sha256`` and ``cpu_class`` of this installation.
+    environments
+        Files that may surround the table, by the name a scene calls them.
 
     """
 
@@ -75,6 +82,7 @@ class Studio:
     samples_per_pixel: int
     licence: str
     machine: Mapping[str, str]
+    environments: Mapping[str, Path] = field(default_factory=dict)
 
     def photograph(self, planned: PlannedRender) -> str:
         """Render one image, put its picture in its place and leave a note of its rows; return the image's id."""
@@ -86,10 +94,10 @@ class Studio:
     def shoot(self, planned: PlannedRender) -> Shot:
         """Render one image and write nothing."""
         scene = planned.scene
-        seen = self.renderer.render(
-            scene, meshes=self.meshes, textures=textures_of(scene), points_m=scene_points(scene, self.points)
-        )
-        jpeg = self.encode_jpeg(seen.image_hwc)
+        textures = textures_of(scene, environments=self.environments)
+        points_m = scene_points(scene, self.points)
+        seen = self.renderer.render(scene, meshes=self.meshes, textures=textures, points_m=points_m)
+        jpeg = self.encode_jpeg(seen.image_hwc, quality=scene.camera.jpeg_quality)
         return Shot(jpeg=jpeg, record=self._record(planned, seen, sha256_hex(jpeg)))
 
     def _record(self, planned: PlannedRender, seen: Rendering, image_id: str) -> dict[str, Any]:

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.domain.scene import Camera, Light, PlacedPart, Scene, Table
-from workbench.synthesis.scene import RestingPart, as_pose, look_at, sample_material
+from workbench.domain.scene import Camera, Environment, Light, PlacedPart, Scene, Table
+from workbench.synthesis.materials import sample_material
+from workbench.synthesis.photographer import look_at
+from workbench.synthesis.recipe import Recipe
+from workbench.synthesis.rooms import ROOMS
+from workbench.synthesis.scene import RestingPart, as_pose
 from workbench.synthesis.surfaces import TABLES
 
 #: Views around the part, then one from above.
@@ -17,6 +21,8 @@ VIEWS = 8
 _SLANT_DEG, _ABOVE_DEG = 32.0, 84.0
 #: The part's diameter takes this share of the frame.
 _FILLS_FRAC = 0.78
+#: A part is shown as made: neither worn nor dusty.
+_AS_MADE = Recipe(wear=(0.0, 0.0), dust=(0.0, 0.0))
 _FOCAL = 1.4  # of the frame's width: a little longer than a phone's, so that shapes keep their proportions
 
 
@@ -38,7 +44,7 @@ def turntable_scenes(part: RestingPart, *, size_px: int, material: str | None = 
             part_id=part.part_id,
             mesh_sha256=part.mesh_sha256,
             category=part.category,
-            material=sample_material(material or part.materials[0], np.random.default_rng(1)),
+            material=sample_material(material or part.materials[0], np.random.default_rng(1), _AS_MADE),
             pose=pose,
         )
         yield _scene(placed, eye=eye, middle=middle, across_m=across, size_px=size_px, view=view)
@@ -71,11 +77,10 @@ def _scene(
     return Scene(
         recipe="turntable",
         seed=view,
-        room_seed=3,
-        room_strength=0.5,
+        environment=Environment(name=ROOMS[0], seed=3, strength=0.5, turn_deg=0.0),
         parts=(placed,),
         cards=(),
         camera=camera,
         lights=lights,
-        table=Table(kind=kind, seed=5, tile_m=0.5, roughness=TABLES[kind]),
+        table=Table(kind=kind, seed=5, tile_m=0.5, roughness=TABLES[kind].roughness),
     )

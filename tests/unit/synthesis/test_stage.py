@@ -75,7 +75,7 @@ def run(upright_parts: Any) -> Any:
             upright_parts,
             renderer=renderer,
             encode_mask=encode_mask,
-            encode_jpeg=lambda image: image.tobytes(),
+            encode_jpeg=lambda image_hwc, quality: image_hwc.tobytes() + bytes([quality]),
             machine={"workbench": "0", "code_sha256": "0", "cpu_class": "test-cpu"},
         )
         plan = plan_renders(params, upright_parts, engine=renderer.engine)
