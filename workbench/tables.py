@@ -79,6 +79,7 @@ ITEMS = pa.schema(
         _field("country_of_manufacture", _TEXT, "ISO 3166-1 alpha-2 code", nullable=True),
         _field("year", _INT, "year of manufacture", nullable=True),
         _field("lot_number", _TEXT, "lot as marked", nullable=True),
+        _field("replica_of", _TEXT, "the design that a stand-in was made from, as in the catalogue", nullable=True),
     ]
 )
 
@@ -243,11 +244,40 @@ ANNOTATIONS = pa.schema(
         _field("image_id", _TEXT, "the photograph answered about"),
         _field("project", _TEXT, "labelling task type, a folder of label_configs"),
         _field("annotator", _TEXT, "pseudonym"),
-        _field("pass_", _TEXT, "blind1, blind2, review, adjudication or imported"),
+        _field("pass_", _TEXT, "blind1, blind2, review, adjudication, imported or gold (a hidden check)"),
         _field("submitted_at", _TEXT, "ISO 8601, UTC", nullable=True),
         _field("lead_time_s", _REAL, "seconds spent", nullable=True),
         _field("source", _TEXT, "label-studio, or the format imported from"),
         _field("taxonomy_version", _TEXT, "version of the codes used"),
+    ]
+)
+
+#: A row a version of an answer (data/02_labelling/<project>/history.parquet): rows are only ever added.
+ANSWER_HISTORY = pa.schema(
+    [
+        _field("annotation_id", _TEXT, "the answer, as in annotations.parquet"),
+        _field("version", _INT, "1 for the answer as first seen, then one more for each change"),
+        _field("event", _TEXT, "given, edited, skipped or deleted"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "labelling task type, a folder of label_configs"),
+        _field("task_id", _INT, "the task's number in Label Studio"),
+        _field("place", _TEXT, "the project in Label Studio where it was given"),
+        _field("annotator", _TEXT, "pseudonym of whose answer it is said to be"),
+        _field(
+            "changed_by", _TEXT, "pseudonym of who wrote this version; null if the server does not say", nullable=True
+        ),
+        _field("given_at", _TEXT, "when the answer was first given, ISO 8601, UTC"),
+        _field("changed_at", _TEXT, "when this version was written, or found deleted, ISO 8601, UTC"),
+        _field("lead_time_s", _REAL, "seconds spent", nullable=True),
+        _field("guide_version", _TEXT, "version of the guide shown then", nullable=True),
+        _field("taxonomy_version", _TEXT, "version of the codes offered then", nullable=True),
+        _field(
+            "result",
+            _TEXT,
+            "what was answered, canonical JSON as Label Studio keeps it; null if deleted",
+            nullable=True,
+        ),
+        _field("digest", _TEXT, "SHA-256 of result, annotator and event: what makes two versions differ"),
     ]
 )
 
@@ -449,6 +479,19 @@ def _table(name: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> p
             msg = f"{name}: column {field.name} holds a null"
             raise ValueError(msg)
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def read_designs(folders: Iterable[Path]) -> dict[tuple[str, str], str]:
+    """Return the design that each stand-in was made from, by seizure and object.
+
+    Parameters
+    ----------
+    folders
+        Contributions in data/00_deliveries.
+
+    """
+    rows = read_all_rows([path for folder in folders if (path := folder / "items.parquet").is_file()], ITEMS)
+    return {(row["seizure_id"], row["item_id"]): row["replica_of"] for row in rows if row["replica_of"]}
 
 
 def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:

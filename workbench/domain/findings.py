@@ -171,6 +171,16 @@ CODES: dict[str, str] = {
     "labelling.import-unmatched": "Existing labels name a photograph that is not among those admitted.",
     "labelling.import-size": "Existing labels were drawn on an image of another size or orientation.",
     "labelling.import-empty": "Existing labels hold nothing for any photograph of the workspace.",
+    "labelling.no-campaign": "There is no such labelling campaign.",
+    "labelling.campaign-invalid": "A campaign's file cannot be used as it is written.",
+    "labelling.answer-edited": "An answer was changed after it was pulled, or by somebody whose answer it is not.",
+    "labelling.answer-deleted": "An answer that was pulled is no longer in Label Studio.",
+    "labelling.duplicate-task": "A photograph has more tasks than it should.",
+    "labelling.too-few-labellers": "Photographs of a campaign need more labellers than may be given them.",
+    "labelling.gold-unusable": "A photograph named as a check cannot serve as one.",
+    "labelling.nothing-chosen": "A campaign's query finds no photograph.",
+    "labelling.scores-unusable": "A table of scores cannot be read.",
+    "labelling.campaign-exists": "A campaign of that name exists; its file is edited, never written over.",
     "labelling.simplified": "A pre-annotation could only be shown as a box, or not at all.",
 }
 
