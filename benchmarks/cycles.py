@@ -70,7 +70,7 @@ def describe(folder: Path, scene: Any, meshes: Any, textures: Any) -> None:
         add(corners, np.tile(pose[:3, 2], (6, 1)), (square[:, :2] + 1) / 2 * repeat, material)
 
     def looks(**about: Any) -> dict[str, Any]:
-        return {"coat": 0.0, "relief": None, "relief_m": 0.0, **about}
+        return {"relief": None, "relief_m": 0.0, **about}
 
     table, turn = scene.table, np.radians(scene.table.turn_deg)
     turned = np.eye(4)
@@ -94,7 +94,7 @@ def describe(folder: Path, scene: Any, meshes: Any, textures: Any) -> None:
         uv = box_coordinates(corners, material.texture_period_m, across=8.0 if printed else 1.0, printed=printed)
         look = looks(
             colour=saved(finish.colour_hwc), roughness=saved(finish.roughness_hw), metallic=material.metallic,
-            coat=material.coat, relief=saved(finish.relief_hw) if finish.relief_hw is not None else None,
+            relief=saved(finish.relief_hw) if finish.relief_hw is not None else None,
             relief_m=material.relief_m,
         )  # fmt: skip
         add(corners @ pose[:3, :3].T + pose[:3, 3], normals @ pose[:3, :3].T, uv, look)

@@ -35,7 +35,6 @@ def material_of(about: dict[str, Any], folder: Path, name: str) -> Any:
     nodes, links = material.node_tree.nodes, material.node_tree.links
     shader = nodes["Principled BSDF"]
     shader.inputs["Metallic"].default_value = about["metallic"]
-    shader.inputs["Coat Weight"].default_value = about["coat"]
 
     def texture(key: str) -> Any:
         node = nodes.new("ShaderNodeTexImage")
