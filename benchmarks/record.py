@@ -23,6 +23,7 @@ BENCHMARKS = (
     "duplicates",
     "curation_app",
     "render",
+    "cycles",
     "augmentation",
     "release",
     "build_repeat",
