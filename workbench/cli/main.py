@@ -30,6 +30,7 @@ _MODULES = (
     "curation",
     "synthesis",
     "augmentation",
+    "composition",
     "release",
     "release_verify",
     "release_compare",
