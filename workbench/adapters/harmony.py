@@ -23,6 +23,8 @@ _TINT_SHARE = 0.4
 _NORM = 6
 #: Blur added on purpose to measure the blur that is there (Zhuo and Sim, "Defocus map estimation", 2011).
 _PROBE_PX = 1.0
+#: Variance that the measuring itself adds: a central difference over three pixels, and the pixels' own width.
+_OWN_VARIANCE = 0.6
 _PLAIN_BLUR_PX = 0.7
 _BLUR_RANGE_PX = (0.45, 2.5)
 _MOST_NOISE_LEVELS = 8.0
@@ -112,7 +114,8 @@ def _blur(grey: Pixels, noise_levels: float) -> float:
     if int(edges.sum()) < 50:  # noqa: PLR2004 -- too few to tell
         return _PLAIN_BLUR_PX
     ratio = np.maximum(first[edges] / np.maximum(second[edges], 1e-3), 1.001)
-    return float(np.clip(_PROBE_PX / np.sqrt(np.percentile(ratio, 75) ** 2 - 1), *_BLUR_RANGE_PX))
+    variance = _PROBE_PX**2 / (float(np.percentile(ratio, 75)) ** 2 - 1) - _OWN_VARIANCE
+    return float(np.clip(np.sqrt(max(variance, 0)), *_BLUR_RANGE_PX))
 
 
 def _steepness(grey: Pixels) -> Pixels:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -54,9 +54,7 @@ def disc(
 def lone(setting: int, number: int) -> LoneScene:
     """Return a scene that differs by its seed."""
     material = Material(name="pla", base_rgb=(0.5, 0.5, 0.5), metallic=0.0, roughness=0.5)
-    part = PlacedPart(
-        part_id=f"part-{number}", mesh_sha256="m", category="negative.toy", material=material, pose=EYE
-    )
+    part = PlacedPart(part_id=f"part-{number}", mesh_sha256="m", category="negative.toy", material=material, pose=EYE)
     scene = Scene(
         recipe="cut-out",
         seed=100 * setting + number,
@@ -219,7 +217,7 @@ def world(layout: Layout) -> World:
     return World(layout)
 
 
-@pytest.fixture
-def drawn() -> dict[str, Callable[..., Any]]:
-    """What tests draw with."""
-    return {"disc": disc, "entry": library_entry, "table": table_picture}
+@pytest.fixture(scope="session")
+def drawn() -> SimpleNamespace:
+    """What tests draw with, and the section of params.yaml."""
+    return SimpleNamespace(disc=disc, entry=library_entry, table=table_picture, params=PARAMS, side_px=SIDE_PX)

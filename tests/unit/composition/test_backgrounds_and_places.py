@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -72,10 +71,9 @@ def test_added_pictures_are_backgrounds_before_anything_was_delivered(layout: La
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 5))
-def test_outlines_never_touch_and_the_nearest_comes_last(seed: int, count: int) -> None:
+def test_outlines_never_touch_and_the_nearest_comes_last(drawn: Any, seed: int, count: int) -> None:
 
-
-    cutouts = [library_entry(number, pixels_per_m=800.0 + 150 * number) for number in range(count)]
+    cutouts = [drawn.entry(number, pixels_per_m=800.0 + 150 * number) for number in range(count)]
     placed = place_cutouts(cutouts, np.random.default_rng(seed), size_wh=(640, 480))
     assert len(placed) >= 1
     outlines = [_outline(one) for one in placed]
@@ -88,8 +86,8 @@ def test_outlines_never_touch_and_the_nearest_comes_last(seed: int, count: int) 
     assert len(metres) == 1  # one surface, one scale
 
 
-def test_nothing_is_laid_over_what_the_background_shows(drawn: dict[str, Callable[..., Any]]) -> None:
-    cutouts: list[CutOut] = [drawn["entry"](number) for number in range(3)]
+def test_nothing_is_laid_over_what_the_background_shows(drawn: Any) -> None:
+    cutouts: list[CutOut] = [drawn.entry(number) for number in range(3)]
     thing = (200.0, 100.0, 440.0, 380.0)
     for seed in range(25):
         for one in place_cutouts(cutouts, np.random.default_rng(seed), size_wh=(640, 480), taken_xyxy=[thing]):
@@ -111,10 +109,8 @@ def test_another_background_changes_few_choices() -> None:
     ("key", "value"),
     [("images", -1), ("images", True), ("size_px", 10), ("objects_per_image", [3, 2]), ("objects_per_image", 4)],
 )
-def test_a_parameter_out_of_range_is_named(key: str, value: object, recipe: Recipe) -> None:
-
-
-    assert recipe.images == 3
+def test_a_parameter_out_of_range_is_named(key: str, value: object, drawn: Any) -> None:
+    assert Recipe.from_params(drawn.params).images == 3
     with pytest.raises(Refused) as refusal:
-        Recipe.from_params({**PARAMS, key: value})
+        Recipe.from_params({**drawn.params, key: value})
     assert refusal.value.findings[0].subject == f"params.yaml composition.{key}"
