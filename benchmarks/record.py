@@ -24,6 +24,7 @@ BENCHMARKS = (
     "curation_app",
     "render",
     "augmentation",
+    "composition",
     "release",
     "release_repeat",
     "release_export",

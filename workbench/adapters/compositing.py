@@ -41,6 +41,17 @@ class _Laid:
     shadow_hwc: Pixels
 
 
+def prepare() -> None:
+    """Keep OpenCV to one thread: each picture has one processor, and more pictures have more.
+
+    To be called before processes are forked, too: one that inherits a pool of threads waits for them for ever.
+    """
+    import cv2
+
+    if cv2.getNumThreads() != 1:
+        cv2.setNumThreads(1)
+
+
 def compose(job: CompositionJob) -> Composed:
     """Return the picture of a job, and what is seen of each placement.
 
@@ -50,6 +61,7 @@ def compose(job: CompositionJob) -> Composed:
         ``augmentation.unreadable-image`` or ``composition.cutout-unreadable`` if a file cannot be read.
 
     """
+    prepare()
     background, harmony = _background(job.background_path, job.width_px, job.height_px)
     laid = [_lay(placement, job, harmony) for placement in job.placements]
     picture = _painted(background, [one for one in laid if one is not None], job, harmony)

@@ -84,6 +84,7 @@ def _tools(workspace: Workspace, recipe: Any) -> Any:
     from workbench.synthesis.lone import draw_lone_scene
     from workbench.synthesis.surfaces import textures_of
 
+    compositing.prepare()
     renderer = cutouts.CutOutRenderer(samples_per_pixel=recipe.samples_per_pixel)
     parts = _parts(workspace) if recipe.images else []
     meshes = {part.part_id: part.mesh for part in parts}

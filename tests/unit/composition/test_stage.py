@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
+from workbench.adapters.compositing import prepare
 from workbench.adapters.masks import decode_mask
 from workbench.adapters.processes import Processes
 from workbench.composition.added import add_pictures
@@ -198,3 +200,17 @@ def test_added_pictures_take_the_place_of_drawn_ones(layout: Layout, recipe: Any
     assert {(row["parent_image_id"], row["contribution_id"]) for row in rows} == {(None, None)}
     assert not list((layout.composition / "drawn").glob("*/*"))
     assert json.dumps([row["group_id"] for row in rows]).count("background:") == 3
+
+
+@pytest.mark.timeout(60)
+def test_several_processes_make_the_same_bytes_whatever_ran_in_this_one_before(
+    layout: Layout, recipe: Any, tools: Any, tmp_path: Path
+) -> None:
+    many = replace(recipe, images=10)
+    run_composition(layout, many, tools, compute=ONE)
+    cv2.setNumThreads(4)
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (0, 0), 3.0)  # OpenCV has threads of its own from here on
+    other = Layout(tmp_path / "elsewhere")
+    prepare()
+    run_composition(other, many, tools, compute=Processes(2))
+    assert _bytes(layout) == _bytes(other)
