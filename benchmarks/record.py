@@ -26,6 +26,7 @@ BENCHMARKS = (
     "augmentation",
     "composition",
     "release",
+    "build_repeat",
     "release_repeat",
     "release_export",
     "release_diff",

@@ -20,7 +20,7 @@ from workbench.adapters.mitsuba import MitsubaRenderer
 from workbench.domain.composition import CutOutPictures, LoneScene
 from workbench.synthesis.catalogue import builtin_parts
 from workbench.synthesis.lone import draw_lone_scene
-from workbench.synthesis.surfaces import textures_of
+from workbench.synthesis.prints import textures_of
 from workbench.tables import ADDED_BACKGROUNDS, IMAGES, MADE_OF, read_rows
 
 pytestmark = pytest.mark.tools

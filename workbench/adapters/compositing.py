@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from workbench.adapters.cutout_files import read_cutout
 from workbench.adapters.harmony import Harmony, measure_harmony, to_linear, to_srgb
-from workbench.adapters.masks import encode_mask, mask_box
+from workbench.adapters.masks import encode_mask, mask_box, oriented_box
 from workbench.adapters.pixels import encode_rgb_jpeg, read_rgb
 from workbench.domain.composition import Composed, CompositionJob, Placement, Seen
 
@@ -39,6 +39,8 @@ class _Laid:
     coverage_hw: Pixels
     sharp_hw: NDArray[np.bool_]
     shadow_hwc: Pixels
+    whole_px: int
+    whole_xyxy: tuple[float, float, float, float]
 
 
 def prepare() -> None:
@@ -96,13 +98,23 @@ def _lay(placement: Placement, job: CompositionJob, harmony: Harmony) -> _Laid |
         slice(top - placement.top_px, bottom - placement.top_px),
         slice(left - placement.left_px, right - placement.left_px),
     )
+    whole = part[..., 3] >= _HALF
+    box = mask_box(whole)
+    edges = (0.0, 0.0, 0.0, 0.0) if box is None else box.xyxy
     return _Laid(
         rows=slice(top, bottom),
         columns=slice(left, right),
         part_hwc=soft[inside][..., :3],
         coverage_hw=soft[inside][..., 3],
-        sharp_hw=part[inside][..., 3] >= _HALF,
+        sharp_hw=whole[inside],
         shadow_hwc=shadow[inside],
+        whole_px=int(whole.sum()),
+        whole_xyxy=(
+            edges[0] + placement.left_px,
+            edges[1] + placement.top_px,
+            edges[2] + placement.left_px,
+            edges[3] + placement.top_px,
+        ),
     )
 
 
@@ -173,16 +185,22 @@ def _seen(laid: Sequence[_Laid | None], job: CompositionJob) -> tuple[Seen, ...]
     for index, one in enumerate(laid):
         if one is not None:
             owner[one.rows, one.columns][one.sharp_hw] = index
-    found = []
-    for index, one in enumerate(laid):
-        mask = owner == index
-        box = mask_box(mask)
-        found.append(
-            Seen(
-                box=box,
-                mask_rle=None if box is None else encode_mask(mask),
-                visible_px=int(mask.sum()),
-                alone_px=0 if one is None else int(one.sharp_hw.sum()),
-            )
-        )
-    return tuple(found)
+    return tuple(_told(one, owner == index) for index, one in enumerate(laid))
+
+
+def _told(one: _Laid | None, mask: NDArray[np.bool_]) -> Seen:
+    """Return what is told of a placement of which ``mask`` is seen."""
+    alone = np.zeros_like(mask)
+    if one is not None:
+        alone[one.rows, one.columns] = one.sharp_hw
+    box = mask_box(mask)
+    return Seen(
+        box=box,
+        mask_rle=None if box is None else encode_mask(mask),
+        visible_px=int(mask.sum()),
+        alone_px=int(alone.sum()),
+        alone_rle=encode_mask(alone),
+        whole_px=0 if one is None else one.whole_px,
+        whole_xyxy=(0.0, 0.0, 0.0, 0.0) if one is None else one.whole_xyxy,
+        oriented_box=oriented_box(mask),
+    )

@@ -82,7 +82,7 @@ def _tools(workspace: Workspace, recipe: Any) -> Any:
     from workbench.composition.stage import Tools
     from workbench.synthesis.bare_table import draw_bare_table
     from workbench.synthesis.lone import draw_lone_scene
-    from workbench.synthesis.surfaces import textures_of
+    from workbench.synthesis.prints import textures_of
 
     compositing.prepare()
     renderer = cutouts.CutOutRenderer(samples_per_pixel=recipe.samples_per_pixel)
@@ -104,9 +104,9 @@ def _tools(workspace: Workspace, recipe: Any) -> Any:
 
 
 def _parts(workspace: Workspace) -> Any:
-    from workbench.cli.synthesis import _resting_parts
+    from workbench.cli.rendering import resting_parts_of
 
-    return _resting_parts(workspace)
+    return resting_parts_of(workspace)
 
 
 def _report(workspace: Workspace, recipe: Any, outcome: Any) -> Report:

@@ -82,6 +82,7 @@ def _store(layout: Layout, planned: PlannedCutOut, pictures: CutOutPictures) -> 
         work_key=planned.work_key,
         setting=lone.setting,
         part_id=part.part_id,
+        mesh_sha256=part.mesh_sha256,
         category=part.category,
         size_px=camera.width_px,
         pixels_per_m=lone.pixels_per_m,

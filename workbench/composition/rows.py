@@ -104,7 +104,14 @@ def pose_rows(planned: PlannedPicture, seen: Sequence[Seen], *, image_id: str) -
                     "part_id": one.cutout.part_id,
                     "object_to_camera": list(one.cutout.object_to_camera),
                     **_intrinsics(one),
+                    "mesh_sha256": one.cutout.mesh_sha256,
+                    "visible_px": what.visible_px,
+                    "whole_px": what.whole_px,
                     "visible_frac": what.visible_px / what.alone_px,
+                    "truncated_frac": 1 - what.alone_px / what.whole_px,
+                    "amodal_rle": what.alone_rle,
+                    **{f"amodal_{name}": edge for name, edge in zip(_EDGES, what.whole_xyxy, strict=True)},
+                    "oriented_box": list(what.oriented_box),
                 }
             )
     return rows

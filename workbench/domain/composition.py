@@ -78,6 +78,7 @@ class CutOut:
     work_key: str
     setting: int
     part_id: str
+    mesh_sha256: str
     category: str
     size_px: int
     pixels_per_m: float
@@ -121,13 +122,27 @@ class CompositionJob:
 class Seen:
     """What is seen of one placement: null box and mask where other parts or the frame hide it.
 
-    ``visible_px`` counts its pixels that are seen, ``alone_px`` those it would cover in the frame with the others gone.
+    Parameters
+    ----------
+    visible_px
+        How many of its pixels are seen.
+    alone_px, alone_rle
+        Those it would cover in the frame with the others gone.
+    whole_px, whole_xyxy
+        Those it would cover in a frame without edges, and their box.
+    oriented_box
+        The rectangle of least area around what is seen: x, y of its four corners; empty where nothing is.
+
     """
 
     box: Box | None
     mask_rle: str | None
     visible_px: int
     alone_px: int
+    alone_rle: str
+    whole_px: int
+    whole_xyxy: tuple[float, float, float, float]
+    oriented_box: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,15 +7,19 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from workbench.domain.lineage import seed_for
-from workbench.synthesis.surfaces import TABLES, table_texture
+from workbench.synthesis.surfaces import TABLES, table_surface
+
+#: Metres of table that the picture's width shows.
+_WIDTH_M = (0.28, 0.45)
 
 
 def draw_bare_table(seed: int, number: int, *, width_px: int, height_px: int) -> NDArray[np.uint8]:
     """Return the photograph of an empty table from above, (h, w, 3) sRGB; kinds of table come in turn."""
     rng = np.random.default_rng(seed_for(seed, "bare-table", number))
-    kinds = sorted(TABLES)
-    texture = table_texture(kinds[number % len(kinds)], int(rng.integers(2**31)))
-    seen = _seen(texture, rng, width_px, height_px)
+    kind = sorted(TABLES)[number % len(TABLES)]
+    texture, _ = table_surface(kind, int(rng.integers(2**31)))
+    tiles = float(rng.uniform(*_WIDTH_M)) / float(rng.uniform(*TABLES[kind].tile_m))
+    seen = _seen(texture, rng, width_px, height_px, tiles)
     linear = seen**2.2 * _light(rng, width_px, height_px)[..., None]
     warmth = float(rng.normal(0, 0.05))
     linear *= np.array([1 + warmth, 1, 1 - warmth]) * 2.0 ** float(rng.normal(-0.15, 0.25))
@@ -24,10 +28,12 @@ def draw_bare_table(seed: int, number: int, *, width_px: int, height_px: int) ->
     return np.asarray(np.round(np.clip(noisy, 0, 1) ** (1 / 2.2) * 255), np.uint8)
 
 
-def _seen(texture: NDArray[np.float32], rng: np.random.Generator, width: int, height: int) -> NDArray[np.float64]:
-    """Return the texture, repeated without seams, turned and at a chance scale, (height, width, 3)."""
+def _seen(
+    texture: NDArray[np.float32], rng: np.random.Generator, width: int, height: int, tiles: float
+) -> NDArray[np.float64]:
+    """Return the texture, repeated without seams and turned, so many tiles wide, (height, width, 3)."""
     angle, size = float(rng.uniform(0, 2 * np.pi)), texture.shape[0]
-    step = float(rng.uniform(0.75, 1.3)) * size / max(width, height) * 0.85
+    step = tiles * size / width
     shift = rng.uniform(0, size, 2)
     y, x = np.mgrid[0:height, 0:width] * step
     rows = np.cos(angle) * y + np.sin(angle) * x + shift[0]

@@ -10,8 +10,13 @@ from numpy.typing import NDArray
 
 from workbench.domain.composition import LoneScene
 from workbench.domain.lineage import seed_for
-from workbench.domain.scene import Camera, Light, PlacedPart, Pose, Scene, Table
-from workbench.synthesis.scene import RestingPart, as_pose, footprint, look_at, sample_material, turned_pose
+from workbench.domain.scene import Camera, Environment, Light, PlacedPart, Pose, Scene, Table
+from workbench.synthesis.materials import sample_material
+from workbench.synthesis.photographer import look_at
+from workbench.synthesis.placement import footprint, turned_pose
+from workbench.synthesis.recipe import Recipe
+from workbench.synthesis.rooms import ROOMS
+from workbench.synthesis.scene import RestingPart, as_pose
 
 #: How far a phone is held from what it photographs.
 _DISTANCE_M = (0.5, 0.8)
@@ -39,7 +44,12 @@ def draw_lone_scene(
     shared = np.random.default_rng(seed_for(seed, "setting", setting))
     camera_elevation, camera_azimuth = np.radians(shared.uniform(*_ELEVATION_DEG)), shared.uniform(0, 2 * np.pi)
     distance = float(shared.uniform(*_DISTANCE_M))
-    room_seed, room_strength = int(shared.integers(2**31)), float(shared.uniform(0.25, 0.55))
+    around = Environment(
+        name=sorted(ROOMS)[int(shared.integers(len(ROOMS)))],
+        seed=int(shared.integers(2**31)),
+        strength=float(shared.uniform(0.3, 0.7)),
+        turn_deg=float(shared.uniform(0, 360)),
+    )
     lights = _lamps(shared, camera_azimuth)
     own = np.random.default_rng(seed_for(seed, "part", setting, number))
     part = parts[int(own.integers(len(parts)))]
@@ -56,18 +66,17 @@ def draw_lone_scene(
         part_id=part.part_id,
         mesh_sha256=part.mesh_sha256,
         category=part.category,
-        material=sample_material(part.materials[int(own.integers(len(part.materials)))], own),
+        material=sample_material(part.materials[int(own.integers(len(part.materials)))], own, Recipe()),
         pose=as_pose(posed),
     )
     scene = Scene(
         recipe=recipe,
         seed=seed_for(seed, "paths", setting, number),
-        room_seed=room_seed,
-        room_strength=room_strength,
         parts=(placed,),
         cards=(),
         camera=camera,
         lights=lights,
+        environment=around,
         table=Table(kind="paper", seed=0, tile_m=0.5, roughness=1.0),
     )
     return LoneScene(

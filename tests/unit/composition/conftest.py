@@ -19,7 +19,7 @@ from workbench.composition.stage import Tools
 from workbench.domain.annotation import DecidedBy, Instance, Shape
 from workbench.domain.composition import CutOut, CutOutPictures, LoneScene
 from workbench.domain.geometry import Box
-from workbench.domain.scene import Camera, Material, PlacedPart, Scene, Table
+from workbench.domain.scene import Camera, Environment, Material, PlacedPart, Scene, Table
 from workbench.layout import Layout
 from workbench.tables import IMAGES, INSTANCES, LABELLED, instance_row, write_table
 
@@ -58,12 +58,11 @@ def lone(setting: int, number: int) -> LoneScene:
     scene = Scene(
         recipe="cut-out",
         seed=100 * setting + number,
-        room_seed=0,
-        room_strength=0.3,
         parts=(part,),
         cards=(),
         camera=Camera(width_px=SIDE_PX, height_px=SIDE_PX, focal_px=200.0, pose=EYE),
         lights=(),
+        environment=Environment(name="office", seed=0, strength=0.3),
         table=Table(kind="paper", seed=0, tile_m=0.5, roughness=1.0),
     )
     middle = SIDE_PX / 2
@@ -96,6 +95,7 @@ def library_entry(number: int, *, setting: int = 0, pixels_per_m: float = 1000.0
         work_key=f"{setting}-{number}",
         setting=setting,
         part_id=f"part-{number}",
+        mesh_sha256="m",
         category="negative.toy",
         size_px=SIDE_PX,
         pixels_per_m=pixels_per_m,
