@@ -25,6 +25,7 @@ BENCHMARKS = (
     "render",
     "cycles",
     "augmentation",
+    "composition",
     "release",
     "build_repeat",
     "release_repeat",

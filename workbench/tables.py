@@ -98,8 +98,13 @@ IMAGES = pa.schema(
         _field("height_px", _INT, "height of the image file"),
         _field("licence", _TEXT, "the licence it may be used under"),
         _field("work_key", _TEXT, "key of the piece of work that made the file"),
-        _field("contribution_id", _TEXT, "the hand-over it came in; null if rendered", nullable=True),
-        _field("partner_id", _TEXT, "who gave it; null if rendered", nullable=True),
+        _field(
+            "contribution_id",
+            _TEXT,
+            "the hand-over it, or the photograph behind it, came in; null if all of it is rendered",
+            nullable=True,
+        ),
+        _field("partner_id", _TEXT, "who gave it; null if all of it is rendered", nullable=True),
         _field("seizure_id", _TEXT, "pseudonymous seizure", nullable=True),
         _field("item_id", _TEXT, "physical object", nullable=True),
         _field("orientation", _INT, "EXIF orientation applied, 1 to 8; null if rendered or augmented", nullable=True),
@@ -111,7 +116,7 @@ IMAGES = pa.schema(
         _field(
             "parent_image_id",
             _TEXT,
-            "what an augmented copy, or a photograph with covered regions, was made from",
+            "what an augmented copy, a photograph with covered regions, or a render on a photograph was made from",
             nullable=True,
         ),
         _field("seed", _INT, "seed of a rendered or augmented image", nullable=True),
@@ -433,6 +438,51 @@ RENDERS = pa.schema(
             nullable=False,
             metadata={"about": "the geometry in the scene: part and hash, as the catalogue has it"},
         ),
+    ]
+)
+
+
+#: A row a picture of an empty surface that somebody added (data/00_backgrounds/backgrounds.parquet).
+ADDED_BACKGROUNDS = pa.schema(
+    [
+        _field("image_id", _TEXT, "SHA-256 of the working copy at path"),
+        _field("path", _TEXT, "the working copy, relative to the data folder, with forward slashes"),
+        _field("width_px", _INT, "its width"),
+        _field("height_px", _INT, "its height"),
+        _field("licence", _TEXT, "the licence it may be used under, as stated by whoever added it"),
+        _field("source", _TEXT, "where it is from, in the words of whoever added it"),
+    ]
+)
+
+#: A row a cut-out of the library that pictures are composed of (data/06_composition/cutouts.parquet).
+CUTOUTS = pa.schema(
+    [
+        _field("work_key", _TEXT, "key of the rendering"),
+        _field("setting", _INT, "number of its lamps and camera; cut-outs of one setting may stand in one picture"),
+        _field("part_id", _TEXT, "the catalogue part"),
+        _field("mesh_sha256", _TEXT, "hash of its geometry, as the catalogue has it"),
+        _field("category", _TEXT, "taxonomy code"),
+        _field("size_px", _INT, "width and height of its pictures"),
+        _field("pixels_per_m", _REAL, "pixels a metre at the part"),
+        _field("footprint_px", pa.list_(_REAL), "convex outline on the table, x0, y0, x1, y1, ... in pixels"),
+        _field("ground_px", pa.list_(_REAL, 2), "where the middle of that outline is seen"),
+        _field("box_xyxy", pa.list_(_REAL, 4), "tight box of the part, pixels"),
+        _field(
+            "object_to_camera", pa.list_(_REAL, 16), "4x4 matrix, row-major, metres; camera x right, y down, z ahead"
+        ),
+        _field("focal_px", _REAL, "focal length; the principal point is the pictures' middle"),
+        _field("object_sha256", _TEXT, "SHA-256 of the part's picture"),
+        _field("shadow_sha256", _TEXT, "SHA-256 of the picture of what its shadow leaves of the light"),
+    ]
+)
+
+#: A row a composed picture: what was put together (data/06_composition/made_of.parquet).
+MADE_OF = pa.schema(
+    [
+        _field("image_id", _TEXT, "the composed picture"),
+        _field("source", _TEXT, "photograph (a partner's), added or drawn: where the background is from"),
+        _field("background_id", _TEXT, "the photograph's image_id, or the SHA-256 of the picture"),
+        _field("cutouts", pa.list_(_TEXT), "work_keys of the cut-outs, the farthest first"),
     ]
 )
 
