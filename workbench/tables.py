@@ -403,8 +403,8 @@ def _table(name: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> p
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Return a table's rows as dictionaries, checked against the schema.
+def read_columns(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return a table, or some of its columns, checked against the schema, as Arrow holds it.
 
     Raises
     ------
@@ -425,8 +425,19 @@ def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = Non
         raise refused(
             "tables.schema", path, "has other columns than this version expects.", "Rerun the stage that writes it."
         )
-    wanted = pa.schema([schema.field(name) for name in columns]) if columns else schema
-    rows: list[dict[str, Any]] = table.cast(wanted).to_pylist()
+    return table.cast(pa.schema([schema.field(name) for name in columns]) if columns else schema)
+
+
+def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return a table's rows as dictionaries, checked against the schema.
+
+    Raises
+    ------
+    Refused
+        ``workspace.input-missing`` if there is no such file, ``tables.schema`` if it is of another shape.
+
+    """
+    rows: list[dict[str, Any]] = read_columns(path, schema, columns).to_pylist()
     return rows
 
 

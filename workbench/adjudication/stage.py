@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from workbench.adjudication.agreement import measure_agreement
 from workbench.adjudication.consensus import Outcome, decide, keep_all
 from workbench.adjudication.headstamps import headstamp_rows
+from workbench.adjudication.measuring import check_measuring, write_measured
 from workbench.domain.annotation import DecidedBy, Instance, Pass
 from workbench.domain.findings import Finding, Refused, refused
-from workbench.domain.lineage import canonical_json, require_activity
+from workbench.domain.lineage import require_activity
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
 from workbench.tables import (
@@ -31,7 +30,7 @@ from workbench.tables import (
 )
 
 #: Name and version of this activity: raise the number whenever equal input may give other tables.
-ACTIVITY = "adjudication/2"
+ACTIVITY = "adjudication/3"
 
 #: What `single_annotator` may say in params.yaml.
 _SINGLE = ("accept", "hold")
@@ -76,22 +75,12 @@ def run_adjudication(layout: Layout, params: Mapping[str, Any], *, taxonomy: Tax
         people = {name for given in of.values() for name in given.blind}
         people = people or {name for given in of.values() for name in given.adjudicated}
         labelled.append({"image_id": image_id, "annotators": len(people), "status": outcome.status})
-    measured = measure_agreement(
-        {
-            f"{image_id}/{project}": given.blind
-            for image_id, of in answers.items()
-            for project, given in of.items()
-            if len(given.blind) > 1
-        },
-        match_iou=params["match_iou"],
-    )
     target = layout.adjudication
     write_table(target / "instances.parquet", INSTANCES, sorted(truth, key=lambda row: row["instance_id"]))
     write_table(target / "disagreements.parquet", DISAGREEMENTS, dissent)
     write_table(target / "labelled.parquet", LABELLED, labelled)
     write_table(target / "headstamps.parquet", HEADSTAMPS, headstamps)
-    _write_text(target / "agreement.json", canonical_json(measured) + "\n")
-    return measured
+    return write_measured(layout, taxonomy, params)
 
 
 def check_params(params: Mapping[str, Any]) -> None:
@@ -110,6 +99,7 @@ def check_params(params: Mapping[str, Any]) -> None:
             raise _bad_param(name, value, "Set it to an overlap above 0, at most 1.")
     if params.get("single_annotator") not in _SINGLE:
         raise _bad_param("single_annotator", params.get("single_annotator"), "Set it to accept or hold.")
+    check_measuring(params)
 
 
 def _bad_param(name: str, value: object, remedy: str) -> Refused:
@@ -278,9 +268,3 @@ def _unknown(code: str, count: int, taxonomy: Taxonomy) -> Finding:
         message=f"is the code of {count} labelled objects, but taxonomy {taxonomy.version} does not have it.",
         remedy="Add it to label_configs/taxonomy.yaml, or correct the labels and pull them anew.",
     )
-
-
-def _write_text(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
