@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import multiprocessing
 import resource
 import sys
@@ -152,8 +151,7 @@ def kalos_alpha(answers: dict[int, dict[str, Any]]) -> float:
 
 def measure_agreement(items: int, turns: int) -> measure.Ratio:
     """Return how long agreement takes over KaLOS on a hundredth; check time and memory at full size."""
-    from workbench.adjudication.agreement import Bootstrap
-    from workbench.adjudication.measuring import measured_agreement
+    from workbench.adjudication.measuring import write_measured
     from workbench.cli.wiring import Workspace, template_root
     from workbench.layout import Layout
 
@@ -169,13 +167,12 @@ def measure_agreement(items: int, turns: int) -> measure.Ratio:
         if drawing.exitcode:
             raise SystemExit("no answers could be drawn")
         few = for_kalos(draw_answers(root / "few", max(2, items // 100)))
-        taxonomy = Workspace(layout=Layout(template_root())).taxonomy
+        workspace = Workspace(layout=Layout(template_root()))
         kalos_alpha(few)  # its import takes seconds
         before_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
         def work(_turn: int) -> None:
-            found = measured_agreement(layout, taxonomy, match_iou=0.5, bootstrap=Bootstrap(rounds=1000, seed=5))
-            (root / "agreement.json").write_text(json.dumps(found), encoding="utf-8")
+            write_measured(layout, workspace.taxonomy, workspace.section("adjudication"))
 
         work_s, floor_s, work_cpu_s, floor_cpu_s = measure.in_turns(work, lambda _turn: kalos_alpha(few), turns=turns)
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from workbench.adjudication import questions, readings, tallies
 from workbench.adjudication.marks import Marks
-from workbench.adjudication.objects import Pairs, object_of_marks, pair_answers
+from workbench.adjudication.objects import Pairs
 from workbench.adjudication.questions import Question
 from workbench.adjudication.sums import Figures, Sums, SumsByImage
 from workbench.adjudication.tallies import Scope
+
+#: Confusions told.
+_CONFUSIONS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,12 @@ class Bootstrap:
 
 
 def measure_agreement(
-    marks: Marks, *, match_iou: float, bootstrap: Bootstrap, tags: Sequence[Question] = ()
+    marks: Marks,
+    pairs: Pairs,
+    objects: NDArray[np.int64],
+    *,
+    bootstrap: Bootstrap,
+    tags: Sequence[Question] = (),
 ) -> dict[str, Any]:
     """Return agreement over photographs with at least two annotators, as JSON values; a figure not defined is null.
 
@@ -34,18 +42,16 @@ def measure_agreement(
     pooled over all pairs of answers, ``f1_mean`` is the mean of theirs. ``alpha_category`` is Krippendorff's nominal alpha
     of the categories that those who marked an object gave it; for ``alpha_with_misses`` not to have marked it is an
     answer too, as in KaLOS. Of one category, alpha is of whether objects were called so. ``intervals`` has the ends of
-    the 95 % bootstrap interval of each figure.
+    the 95 % bootstrap interval of each figure, ``confusions`` what was most often called two things by two people.
 
     Parameters
     ----------
-    match_iou
-        From this overlap on, two marks show the same object.
+    pairs, objects
+        The pairs of answers to one task, and which object each mark shows.
     tags
         Questions about whole photographs, with what was answered.
 
     """
-    pairs = pair_answers(marks, match_iou=match_iou)
-    objects = object_of_marks(marks, match_iou=match_iou)
     found, scopes = _scopes(marks, pairs)
     asked = [*questions.facet_questions(marks, objects), *tags]
     sums = _counted(marks, pairs, objects, scopes, asked)
@@ -80,7 +86,21 @@ def measure_agreement(
             if each.kind == kind and totals[f"{each.name}.answered"][0]
         }
     document["transcriptions"] = told.of("texts", ("both", "one"), readings.FIGURES)
+    document["confusions"] = _confusions(marks, pairs)
     return document
+
+
+def _confusions(marks: Marks, pairs: Pairs) -> list[dict[str, Any]]:
+    """Return which two categories were most often given to one object by two annotators, and how often."""
+    many = len(marks.categories)
+    called = np.sort([marks.mark_category[pairs.matched.first], marks.mark_category[pairs.matched.second]], axis=0)
+    keys, counts = np.unique(called[0].astype(np.int64) * many + called[1], return_counts=True)
+    told = [
+        {"categories": [marks.categories[key // many], marks.categories[key % many]], "times": count}
+        for key, count in zip(keys.tolist(), counts.tolist(), strict=True)
+        if key // many != key % many
+    ]
+    return sorted(told, key=lambda row: (-row["times"], row["categories"]))[:_CONFUSIONS]
 
 
 def _scopes(marks: Marks, pairs: Pairs) -> tuple[list[tuple[int, int]], list[Scope]]:
@@ -122,14 +142,14 @@ class _Told:
 
     def of(self, group: str, counts: Sequence[str], names: Sequence[str], number: int = 0) -> dict[str, Any]:
         told: dict[str, Any] = {name: int(self._totals[f"{group}.{name}"][number]) for name in counts}
-        told |= {name: _value(self._figures[f"{group}.{name}"][number]) for name in names}
+        told |= {name: value_of(self._figures[f"{group}.{name}"][number]) for name in names}
         ends = {name: self._ends[f"{group}.{name}"][number] for name in names if f"{group}.{name}" in self._ends}
         told["intervals"] = {
-            name: [_value(end) for end in pair] for name, pair in ends.items() if np.isfinite(pair).all()
+            name: [value_of(end) for end in pair] for name, pair in ends.items() if np.isfinite(pair).all()
         }
         return told
 
 
-def _value(number: float) -> float | None:
+def value_of(number: float) -> float | None:
     """Return a figure as JSON has it; null where it is not defined."""
     return float(number) if np.isfinite(number) else None

@@ -8,25 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from workbench.domain.annotation import Instance, Pass, Shape
+from workbench.domain.annotation import Pass, Shape
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
-from workbench.tables import ANNOTATIONS, INSTANCES, instance_row, read_columns, read_stand_ins
+from workbench.tables import ANNOTATIONS, INSTANCES, read_columns, read_stand_ins
 
 SHAPES = tuple(Shape)
 
 #: Columns of `tables.INSTANCES` that marks carry along.
 _CARRIED = ("instance_id", "rings", "mask_rle", "keypoints", "facets", "transcription")
 _BOX = ("x_min", "y_min", "x_max", "y_max")
-_READ = ("annotation_id", "category", "shape", *_BOX, *_CARRIED)
-_NO_PEOPLE = (Pass.ADJUDICATION.value, Pass.IMPORTED.value)
+#: Columns of `tables.ANNOTATIONS` and `tables.INSTANCES` that marks are made of.
+SAID = ("annotation_id", "image_id", "project", "annotator", "pass_", "submitted_at", "lead_time_s", "taxonomy_version")
+DRAWN = ("annotation_id", "category", "shape", *_BOX, *_CARRIED)
+#: Passes in which somebody looks at a photograph without knowing what others say of it.
+_BLIND = tuple(each for each in Pass if each not in (Pass.ADJUDICATION, Pass.IMPORTED, Pass.GOLD))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,54 +96,27 @@ def read_marks(layout: Layout, taxonomy: Taxonomy) -> Marks:
     What counts is what the adjudication stage counts: answers go to the image that stands for a photograph, someone's
     later answer supersedes the earlier one, and a mark whose code was split or deprecated since takes no part.
     """
+    answers, drawn = read_answer_tables(layout, _BLIND)
+    return arranged(answers, drawn, stand_ins=read_stand_ins(layout.intake), taxonomy=taxonomy)
+
+
+def read_answer_tables(layout: Layout, passes: Sequence[Pass]) -> tuple[pa.Table, pa.Table]:
+    """Return the rows of all snapshots' answers of some passes, and of the objects in them, with the columns needed."""
     folders = sorted(path.parent for path in layout.labelling.glob("*/annotations.parquet"))
-    columns = [name for name in ANNOTATIONS.names if name != "source"]
-    answers = pa.concat_tables(
-        [read_columns(folder / "annotations.parquet", ANNOTATIONS, columns) for folder in folders]
-        or [ANNOTATIONS.empty_table().select(columns)]
-    )
-    answers = answers.filter(pc.invert(pc.is_in(answers["pass_"], pa.array(_NO_PEOPLE))))
-    kept = set(answers["annotation_id"].to_pylist())
-    drawn = [_instances(folder / "instances.parquet", kept) for folder in folders]
-    return _arranged(
-        answers, pa.concat_tables(drawn or [_empty()]), stand_ins=read_stand_ins(layout.intake), taxonomy=taxonomy
-    )
+    said = [ANNOTATIONS.empty_table().select(list(SAID))]
+    said += [read_columns(folder / "annotations.parquet", ANNOTATIONS, list(SAID)) for folder in folders]
+    answers = pa.concat_tables(said)
+    answers = answers.filter(pc.is_in(answers["pass_"], pa.array([each.value for each in passes])))
+    kept = pa.array(answers["annotation_id"].to_pylist(), pa.string())
+    drawn = [INSTANCES.empty_table().select(list(DRAWN))]
+    for folder in folders:
+        rows = read_columns(folder / "instances.parquet", INSTANCES, list(DRAWN))
+        drawn.append(rows.filter(pc.is_in(rows["annotation_id"], kept)))
+    return answers, pa.concat_tables(drawn)
 
 
-def marks_of(answers: Mapping[str, Mapping[str, Sequence[Instance]]]) -> Marks:
-    """Return the marks of answers held as objects: for each photograph the instances of each annotator."""
-    said, drawn = [], []
-    for image_id, of in answers.items():
-        for annotator, instances in of.items():
-            answer = f"{image_id}|{annotator}"
-            said.append({"annotation_id": answer, "image_id": image_id, "annotator": annotator})
-            drawn += [
-                {
-                    **instance_row(instance),
-                    "annotation_id": answer,
-                    "instance_id": f"{number:06d}|{instance.instance_id}",
-                }
-                for number, instance in enumerate(instances)
-            ]
-    fixed = {"project": "", "pass_": Pass.BLIND1.value, "taxonomy_version": ""}
-    schema = pa.schema([field for field in ANNOTATIONS if field.name != "source"])
-    table = pa.Table.from_pylist([{**fixed, **row} for row in said], schema=schema)
-    rows = pa.Table.from_pylist([{name: row[name] for name in _READ} for row in drawn], schema=_empty().schema)
-    return _arranged(table, rows, stand_ins={}, taxonomy=None)
-
-
-def _empty() -> pa.Table:
-    return INSTANCES.empty_table().select(list(_READ))
-
-
-def _instances(path: Any, kept: set[str]) -> pa.Table:
-    """Return the rows of a snapshot's objects that belong to the answers kept."""
-    table = read_columns(path, INSTANCES, list(_READ))
-    return table.filter(pc.is_in(table["annotation_id"], pa.array(sorted(kept), pa.string())))
-
-
-def _arranged(answers: pa.Table, drawn: pa.Table, *, stand_ins: Mapping[str, str], taxonomy: Taxonomy | None) -> Marks:
-    """Return the marks of answers and objects, put into order."""
+def arranged(answers: pa.Table, drawn: pa.Table, *, stand_ins: Mapping[str, str], taxonomy: Taxonomy | None) -> Marks:
+    """Return the marks of answers and objects, rows with the columns `SAID` and `DRAWN`, put into order."""
     images_of, images = _numbered(_standing(answers["image_id"], stand_ins))
     projects_of, projects = _numbered(answers["project"])
     annotators_of, annotators = _numbered(answers["annotator"])

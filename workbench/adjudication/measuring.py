@@ -1,4 +1,4 @@
-"""Agreement as the stage tells it: from the snapshots' files to agreement.json."""
+"""What the stage measures of people's answers: from the snapshots' files to agreement.json and labellers.json."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.adjudication.agreement import Bootstrap, measure_agreement
+from workbench.adjudication.checks import check_figures, read_checks
+from workbench.adjudication.labellers import labeller_figures
 from workbench.adjudication.marks import read_marks
+from workbench.adjudication.objects import object_of_marks, pair_answers
+from workbench.adjudication.plot_tables import csv_text, plot_tables
 from workbench.adjudication.questions import read_tags
 from workbench.domain.findings import refused
 from workbench.domain.lineage import canonical_json
@@ -39,18 +43,31 @@ def check_measuring(params: Mapping[str, Any]) -> None:
             )
 
 
-def measured_agreement(layout: Layout, taxonomy: Taxonomy, *, match_iou: float, bootstrap: Bootstrap) -> dict[str, Any]:
-    """Return how far annotators agree, over all snapshots in data/02_labelling."""
+def measured(layout: Layout, taxonomy: Taxonomy, params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return how far annotators agree, and how each of them works, over all snapshots in data/02_labelling."""
+    bootstrap = Bootstrap(rounds=params["bootstrap_rounds"], seed=params["bootstrap_seed"])
+    match_iou = params["match_iou"]
     marks = read_marks(layout, taxonomy)
-    return measure_agreement(marks, match_iou=match_iou, bootstrap=bootstrap, tags=read_tags(layout, marks))
+    pairs, objects = pair_answers(marks, match_iou=match_iou), object_of_marks(marks, match_iou=match_iou)
+    tags = read_tags(layout, marks)
+    agreement = measure_agreement(marks, pairs, objects, bootstrap=bootstrap, tags=tags)
+    checks = check_figures(read_checks(layout, taxonomy), match_iou=match_iou, bootstrap=bootstrap)
+    gap_s = 60.0 * params["session_gap_min"]
+    labellers = labeller_figures(marks, pairs, objects, checks, gap_s=gap_s, bootstrap=bootstrap)
+    return {"agreement": agreement, "labellers": labellers}
 
 
 def write_measured(layout: Layout, taxonomy: Taxonomy, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Write agreement.json into data/03_adjudication; return what it says."""
-    bootstrap = Bootstrap(rounds=params["bootstrap_rounds"], seed=params["bootstrap_seed"])
-    measured = measured_agreement(layout, taxonomy, match_iou=params["match_iou"], bootstrap=bootstrap)
-    _write_text(layout.adjudication / "agreement.json", canonical_json(measured) + "\n")
-    return measured
+    """Write agreement.json, labellers.json and the tables of the plots into data/03_adjudication; return the agreement.
+
+    The ground truth must lie there already: hidden checks are held against it.
+    """
+    found = measured(layout, taxonomy, params)
+    for name, document in found.items():
+        _write_text(layout.adjudication / f"{name}.json", canonical_json(document) + "\n")
+    for name, rows in plot_tables(found["agreement"], found["labellers"]).items():
+        _write_text(layout.adjudication / f"{name}.csv", csv_text(rows))
+    return found["agreement"]
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -222,7 +222,8 @@ def test_equal_answers_give_equal_bytes(tmp_path: Path) -> None:
         written.append({path.name: path.read_bytes() for path in layout.adjudication.iterdir()})
     assert written[0] == written[1]
     tables = {"instances.parquet", "disagreements.parquet", "labelled.parquet", "headstamps.parquet"}
-    assert set(written[0]) == tables | {"agreement.json"}
+    plots = {"agreement_by_category.csv", "labellers.csv", "sessions.csv"}
+    assert set(written[0]) == tables | plots | {"agreement.json", "labellers.json"}
 
 
 def test_without_any_answer_it_says_how_to_get_some(tmp_path: Path) -> None:

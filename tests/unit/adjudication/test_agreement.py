@@ -6,22 +6,24 @@ from typing import Any
 
 import krippendorff
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from workbench.adjudication.agreement import Bootstrap, measure_agreement
-from workbench.adjudication.marks import Marks, marks_of
+from workbench.adjudication.marks import DRAWN, SAID, Marks, arranged
 from workbench.adjudication.matching import match_instances
 from workbench.adjudication.matching_many import Groups, match_groups
-from workbench.adjudication.objects import object_of_marks
+from workbench.adjudication.objects import object_of_marks, pair_answers
 from workbench.adjudication.questions import Question, add_question, kappas
 from workbench.adjudication.sums import SumsByImage
 from workbench.adjudication.transcription import character_errors
 from workbench.adjudication.units import add_units, alpha_of
 from workbench.domain.annotation import Instance, Keypoint, Shape
 from workbench.domain.geometry import Box, ring_box
+from workbench.tables import ANNOTATIONS, INSTANCES, instance_row
 
 CODES = ("ammo.case", "ammo.cartridge", "unknown")
 NO_INTERVALS = Bootstrap(rounds=0, seed=0)
@@ -43,8 +45,28 @@ def point(name: str, x: float, y: float) -> Instance:
     return Instance(instance_id=name, image_id="i", category="unknown", shape=Shape.KEYPOINT, keypoints=(at,))
 
 
+def marks_of(answers: Mapping[str, Mapping[str, Sequence[Instance]]]) -> Marks:
+    """Return the marks of answers: for each photograph the instances of each annotator."""
+    said, drawn = [], []
+    for image_id, of in answers.items():
+        for annotator, instances in of.items():
+            key = f"{image_id}|{annotator}"
+            said.append({"annotation_id": key, "image_id": image_id, "annotator": annotator})
+            for number, instance in enumerate(instances):
+                row = {**instance_row(instance), "annotation_id": key, "instance_id": f"{number:06d}"}
+                drawn.append({name: row[name] for name in DRAWN})
+    fixed = {"project": "parts", "pass_": "blind1", "taxonomy_version": "1"}
+    answered = pa.Table.from_pylist(
+        [{**fixed, **row} for row in said], schema=pa.schema([ANNOTATIONS.field(name) for name in SAID])
+    )
+    marks = pa.Table.from_pylist(drawn, schema=pa.schema([INSTANCES.field(name) for name in DRAWN]))
+    return arranged(answered, marks, stand_ins={}, taxonomy=None)
+
+
 def measured(answers: Mapping[str, Mapping[str, Sequence[Instance]]], **more: Any) -> dict[str, Any]:
-    return measure_agreement(marks_of(answers), **({"match_iou": 0.5, "bootstrap": NO_INTERVALS} | more))
+    marks = marks_of(answers)
+    pairs, objects = pair_answers(marks, match_iou=0.5), object_of_marks(marks, match_iou=0.5)
+    return measure_agreement(marks, pairs, objects, **({"bootstrap": NO_INTERVALS} | more))
 
 
 def alpha(units: Sequence[Sequence[str | None]]) -> float:
