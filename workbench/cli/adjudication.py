@@ -17,6 +17,7 @@ from workbench.adjudication.stage import (
     run_adjudication,
     settle_photograph,
 )
+from workbench.cli import adjudication_report
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -27,8 +28,11 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be
 
 
 def register(app: typer.Typer) -> None:
-    """Add `adjudication`."""
-    command(app, "adjudication")(adjudication)
+    """Add `adjudication` and what belongs to it."""
+    group = typer.Typer(help="Make ground truth of answers, and tell how far people agree.")
+    app.add_typer(group, name="adjudication")
+    command(group, callback=True)(adjudication)
+    command(group, "report")(adjudication_report.report)
 
 
 def adjudication(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunOption = False) -> Report:
