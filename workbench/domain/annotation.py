@@ -77,6 +77,14 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """An answer to a question about the whole photograph: codes of the facet asked and of the value given."""
+
+    question: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
     """One annotator's whole answer to one task; never updated in place."""
 
@@ -89,3 +97,4 @@ class Annotation:
     lead_time_s: float | None
     source: str
     instances: tuple[Instance, ...]
+    tags: tuple[Tag, ...] = ()

@@ -153,6 +153,7 @@ CODES: dict[str, str] = {
     "labelling.unknown-code": "A labelling project names a code that the taxonomy does not have.",
     "labelling.unknown-language": "The taxonomy has no names in a language.",
     "labelling.unknown-label": "An answer holds a label, control or facet value that the project does not offer.",
+    "labelling.contradictory-answer": "An answer contradicts itself, as one that rejects a photograph and labels it.",
     "labelling.unreadable-answer": "An answer holds a shape that cannot be read.",
     "labelling.unknown-photograph": "A task is about a photograph that the workspace does not have.",
     "labelling.outside-media": "An image file lies outside the folder that Label Studio may serve.",
@@ -165,6 +166,12 @@ CODES: dict[str, str] = {
     "labelling.import-unmatched": "Existing labels name a photograph that is not among those admitted.",
     "labelling.import-size": "Existing labels were drawn on an image of another size or orientation.",
     "labelling.import-empty": "Existing labels hold nothing for any photograph of the workspace.",
+    "adjudication.unknown-item": "A decision is about a disagreement that was never put into the queue.",
+    "adjudication.incomplete-decision": "A decision lacks its verdict, its reason, or what it says was corrected.",
+    "adjudication.own-answer": "Somebody decided about a disagreement that their own answer is part of.",
+    "adjudication.stale-decision": "The answers that a decision is about have changed since.",
+    "adjudication.unknown-reference": "A decision cites a guideline or calibre that there is not.",
+    "adjudication.unknown-id": "There is no ground-truth object or labelled photograph of that id.",
     "labelling.simplified": "A pre-annotation could only be shown as a box, or not at all.",
 }
 
