@@ -113,13 +113,17 @@ class MeshReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabellerTask:
-    """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown."""
+    """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown.
+
+    ``item`` names the disagreement that a task of the adjudicators is about.
+    """
 
     task_id: int
     sha256: str
     predictions: int
     answers: int
     image: str = ""
+    item: str = ""
 
 
 class Labeller(Protocol):
@@ -151,6 +155,10 @@ class Labeller(Protocol):
 
     def update_task(self, task_id: int, data: Mapping[str, Any]) -> None:
         """Put other ``data`` into a task; its answers stay."""
+        ...
+
+    def delete_tasks(self, project_id: int, task_ids: Sequence[int]) -> None:
+        """Delete tasks with everything answered about them."""
         ...
 
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:

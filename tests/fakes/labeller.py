@@ -52,13 +52,14 @@ class FakeLabeller:
                 predictions=len(task["predictions"]),
                 answers=len(task["annotations"]),
                 image=task["data"]["image"],
+                item=task["data"].get("item", ""),
             )
             for task in self._of(project_id)
         ]
 
     def import_tasks(self, project_id: int, tasks: Sequence[Mapping[str, Any]]) -> int:
         for task in tasks:
-            number = len(self._shared["tasks"]) + 1
+            number = max(self._shared["tasks"], default=0) + 1
             self._shared["tasks"][number] = {
                 "id": number,
                 "project": project_id,
@@ -70,6 +71,10 @@ class FakeLabeller:
 
     def update_task(self, task_id: int, data: Mapping[str, Any]) -> None:
         self._shared["tasks"][task_id]["data"] = dict(data)
+
+    def delete_tasks(self, project_id: int, task_ids: Sequence[int]) -> None:  # noqa: ARG002 -- the port's signature
+        for task_id in task_ids:
+            del self._shared["tasks"][task_id]
 
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:  # noqa: ARG002 -- the port's signature
         for prediction in predictions:

@@ -14,9 +14,9 @@ from workbench.domain.findings import Finding
 from workbench.domain.lineage import sha256_hex
 from workbench.labelling.label_config import LabelConfig
 from workbench.labelling.page import CONTROLS, IMAGE_NAME
-from workbench.labelling.words import CONFIDENCES
 from workbench.labelling.regions import geometry_from_region, region_from_geometry
 from workbench.labelling.tags import is_about_photograph
+from workbench.labelling.words import CONFIDENCES
 
 _SHAPES = {result_type: shape for shape, (_, _, result_type) in CONTROLS.items()}
 

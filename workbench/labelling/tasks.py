@@ -80,7 +80,7 @@ def plan_tasks(
     rows = {row["image_id"]: row for row in images if not row["excluded"]}
     new, late, moved, media = [], [], [], set()
     for image_id, row in sorted(rows.items()):
-        place = _served(data / row["path"], media_root)
+        place = served_place(data / row["path"], media_root)
         media.add(place.parts[0])
         task = known.get(image_id)
         if task is None:
@@ -111,7 +111,15 @@ def task_data(row: Mapping[str, Any], place: PurePosixPath) -> dict[str, str]:
     }
 
 
-def _served(file: Path, media_root: Path) -> PurePosixPath:
+def served_place(file: Path, media_root: Path) -> PurePosixPath:
+    """Return where the server finds a file, relative to the folder it serves.
+
+    Raises
+    ------
+    Refused
+        ``labelling.outside-media`` if it does not lie in that folder.
+
+    """
     try:
         place = PurePosixPath(file.relative_to(media_root).as_posix())
     except ValueError as error:

@@ -1,0 +1,176 @@
+"""The queue of disagreements as tasks that show the answers side by side, with names hidden."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from workbench.domain.adjudication import Given, Item
+from workbench.domain.annotation import Instance
+from workbench.domain.lineage import canonical_json
+from workbench.domain.taxonomy import REJECT, Taxonomy
+from workbench.labelling.exchange import results_from_instances
+from workbench.labelling.label_config import LabelConfig
+from workbench.labelling.tasks import served_place, task_data
+from workbench.labelling.words import CONFIDENCES
+from workbench.ports import LabellerTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuePlan:
+    """What filling the queue would do.
+
+    Parameters
+    ----------
+    new
+        Tasks to import, in the order of the queue.
+    queued
+        The items of these tasks.
+    kept
+        How many items have their task already.
+    obsolete
+        Tasks that nobody decided and that are about answers which are others by now.
+    media
+        Folders below the media root that the server must be allowed to show.
+    without_picture
+        Items whose photograph is no longer there.
+
+    """
+
+    new: tuple[Mapping[str, Any], ...]
+    queued: tuple[Item, ...]
+    kept: int
+    obsolete: tuple[int, ...]
+    media: tuple[str, ...]
+    without_picture: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """Where the pictures are, and in which words the answers are told.
+
+    Parameters
+    ----------
+    images
+        Rows of `tables.IMAGES` by the id of the photograph as delivered.
+    data, media_root
+        The folder that image paths are relative to, and the one the server serves from.
+
+    """
+
+    images: Mapping[str, Mapping[str, Any]]
+    data: Path
+    media_root: Path
+    taxonomy: Taxonomy
+    language: str
+
+
+def plan_queue(
+    items: Sequence[Item], existing: Iterable[LabellerTask], *, config: LabelConfig, shown: Shown
+) -> QueuePlan:
+    """Return the plan that gives each item, with its answers as they are, exactly one task."""
+    existing = list(existing)
+    known = {task.item for task in existing}
+    wanted = {item.key for item in items}
+    there = [item for item in items if item.image_id in shown.images]
+    fresh = [item for item in there if item.key not in known]
+    places = [served_place(shown.data / shown.images[item.image_id]["path"], shown.media_root) for item in fresh]
+    return QueuePlan(
+        new=tuple(queue_task(item, config=config, shown=shown) for item in fresh),
+        queued=tuple(fresh),
+        kept=len(there) - len(fresh),
+        obsolete=tuple(task.task_id for task in existing if task.item not in wanted and not task.answers),
+        media=tuple(sorted({place.parts[0] for place in places})),
+        without_picture=tuple(item for item in items if item.image_id not in shown.images),
+    )
+
+
+def queue_task(item: Item, *, config: LabelConfig, shown: Shown) -> dict[str, Any]:
+    """Return the task of one item: each answer is a prediction that carries its letter only."""
+    row = shown.images[item.image_id]
+    place = served_place(shown.data / row["path"], shown.media_root)
+    size_wh = row["width_px"], row["height_px"]
+    predictions = []
+    for given in item.given:
+        marks = [replace(given.instance, instance_id=f"{given.letter}1")] if given.instance else []
+        results, _ = results_from_instances(marks, config=config, size_wh=size_wh)
+        predictions.append({"model_version": given.letter, "result": results})
+    data = task_data(row, place) | {
+        "sha256": item.image_id,
+        "item": item.key,
+        "what": _in_names(item.detail, shown),
+        "answers": answers_html(item, shown),
+    }
+    return {"data": data, "predictions": predictions}
+
+
+def queue_row(item: Item) -> dict[str, Any]:
+    """Return the row of `tables.QUEUE` that says the same: who is behind each letter stays here."""
+    return {
+        "item_id": item.item_id,
+        "answers_digest": item.answers_digest,
+        "image_id": item.image_id,
+        "project": item.project,
+        "kinds": [kind.value for kind in item.kinds],
+        "question": item.question,
+        "detail": item.detail,
+        "least_iou": item.least_iou,
+        "given": canonical_json([given.to_json() for given in item.given]),
+    }
+
+
+def answers_html(item: Item, shown: Shown) -> str:
+    """Return a table with a column an answer, in the words of the page's language."""
+    told = [_told(item, given, shown) for given in item.given]
+    subjects = list(dict.fromkeys(subject for answer in told for subject in answer))
+    head = "".join(f"<th>{given.letter}</th>" for given in item.given)
+    rows = []
+    for subject in subjects:
+        values = [answer.get(subject, "-") for answer in told]
+        bold = len(set(values)) > 1
+        cells = "".join(f"<td>{'<b>' if bold else ''}{html.escape(v)}{'</b>' if bold else ''}</td>" for v in values)
+        rows.append(f"<tr><td>{html.escape(subject)}</td>{cells}</tr>")
+    return f'<table border="1" cellpadding="4"><tr><th></th>{head}</tr>{"".join(rows)}</table>'
+
+
+def _told(item: Item, given: Given, shown: Shown) -> dict[str, str]:
+    """Return what one answer says, subject by subject."""
+    if item.question is not None:
+        facet = next((each for each in shown.taxonomy.facets if each.code == item.question), None)
+        names = facet.values if facet else {}
+        said = ", ".join(_name(names.get(value, {"en": value}), shown) for value in given.values)
+        labelled = "labelled" if item.question == REJECT else "-"
+        return {_name(facet.names, shown) if facet else item.question: said or labelled}
+    if given.instance is None:
+        return {"object": "not marked"}
+    return {
+        "object": shown.taxonomy.category(given.instance.category).name(shown.language),
+        **_more(given.instance, shown),
+    }
+
+
+def _more(mark: Instance, shown: Shown) -> dict[str, str]:
+    told = {"drawn as": mark.shape.value}
+    if mark.transcription is not None:
+        told["text"] = mark.transcription
+    for facet in shown.taxonomy.facets:
+        if facet.code in mark.facets:
+            value = mark.facets[facet.code]
+            told[_name(facet.names, shown)] = _name(facet.values.get(value, {"en": value}), shown)
+    if mark.confidence in CONFIDENCES:
+        told["certainty"] = _name(CONFIDENCES[mark.confidence], shown)
+    return told
+
+
+def _name(names: Mapping[str, str], shown: Shown) -> str:
+    return names.get(shown.language, names["en"])
+
+
+def _in_names(detail: str, shown: Shown) -> str:
+    """Return a sentence with the names of categories in place of their codes."""
+    for code in sorted((code for code in shown.taxonomy.codes if "." in code), key=len, reverse=True):
+        detail = detail.replace(code, f"“{shown.taxonomy.category(code).name(shown.language)}”")
+    return detail
