@@ -165,6 +165,10 @@ class Labeller(Protocol):
         """Add pre-annotations (``task``, ``model_version``, ``result``) to tasks."""
         ...
 
+    def open_on(self, project_id: int, model_version: str) -> None:
+        """Have the project's tasks open on the pre-annotations of this name, whatever others they carry."""
+        ...
+
     def answer(self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float) -> int:
         """Submit an answer to a task as the user this labeller acts for; return its number."""
         ...

@@ -297,7 +297,7 @@ DECISIONS = pa.schema(
         _field(
             "question", _TEXT, "the question about the whole photograph; null if it is about an object", nullable=True
         ),
-        _field("verdict", _TEXT, "a_right to d_right, corrected, no_such_object or cannot_tell"),
+        _field("verdict", _TEXT, "a_right, b_right, c_right, corrected, no_such_object or cannot_tell"),
         _field("reason", _TEXT, "why, in the adjudicator's words"),
         _field("reference", _TEXT, "what it rests on, as guideline:parts#3 or calibre:9x19mm", nullable=True),
         _field("adjudicator", _TEXT, "pseudonym"),

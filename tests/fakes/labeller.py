@@ -80,6 +80,9 @@ class FakeLabeller:
         for prediction in predictions:
             self._shared["tasks"][prediction["task"]]["predictions"].append(dict(prediction))
 
+    def open_on(self, project_id: int, model_version: str) -> None:
+        self._shared["projects"][project_id]["model_version"] = model_version
+
     def answer(self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float) -> int:
         self._shared["answers"] += 1
         number = int(self._shared["answers"])
@@ -129,6 +132,8 @@ def check_contract(labeller: Labeller, media_root: Path, acting_as: Callable[[st
         "c": (0, 0),
     }
     labeller.import_predictions(project, [{"task": listed["b"].task_id, **prediction}])
+    for _ in range(2):
+        labeller.open_on(project, "import-1")
     assert {task.sha256[0]: task.predictions for task in labeller.tasks(project)} == {"a": 1, "b": 1, "c": 0}
 
     assert labeller.export(project) == []
@@ -150,3 +155,10 @@ def check_contract(labeller: Labeller, media_root: Path, acting_as: Callable[[st
     assert (again.task_id, again.image, again.answers) == (listed["c"].task_id, moved["image"], 2)
     (task,) = labeller.export(project)
     assert (task["data"], len(task["annotations"])) == (moved, 2)
+
+    extra = {"image": tasks[0]["data"]["image"], "sha256": "d" * 64, "item": "item-1"}
+    labeller.import_tasks(project, [{"data": extra}])
+    (asked,) = (task for task in labeller.tasks(project) if task.item)
+    assert (asked.item, asked.sha256[0]) == ("item-1", "d")
+    labeller.delete_tasks(project, [asked.task_id])
+    assert sorted(task.sha256[0] for task in labeller.tasks(project)) == ["a", "b", "c"]

@@ -128,6 +128,12 @@ class LabelStudioServer:
             for chunk in _chunks(predictions):
                 self._client.projects.import_predictions(project_id, request=chunk)
 
+    def open_on(self, project_id: int, model_version: str) -> None:
+        """Have the project's tasks open on the pre-annotations of this name; else the first imported ones count."""
+        with self._asked():
+            if self._client.projects.get(project_id).model_version != model_version:
+                self._client.projects.update(project_id, model_version=model_version)
+
     def export(self, project_id: int) -> list[dict[str, Any]]:
         """Return the answered tasks with their annotations; each one's ``completed_by`` is the user's e-mail."""
         with self._asked():

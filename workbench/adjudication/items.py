@@ -125,8 +125,8 @@ def _item(
 ) -> Item:
     names = letters(case.image_id, case.project, [each.annotator for each in given])
     shown = sorted(
-        (replace(each, letter=names[each.annotator]) for each in given if each.annotator in names),
-        key=lambda each: each.letter,
+        (replace(each, letter=names.get(each.annotator, "")) for each in given),
+        key=lambda each: (each.letter or "~", each.annotator),
     )
     judged = [[each.annotation_id, each.instance and each.instance.category, each.content] for each in shown]
     return Item(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.adjudication.agreement import measure_agreement
-from workbench.adjudication.answers import Answers, check_codes, read_answers
+from workbench.adjudication.answers import Answers, check_codes, read_answers, who_labelled
 from workbench.adjudication.consensus import Outcome
 from workbench.adjudication.decisions import read_decisions
 from workbench.adjudication.headstamps import headstamp_rows
@@ -52,10 +52,10 @@ def run_adjudication(layout: Layout, params: Mapping[str, Any], *, taxonomy: Tax
     _write_outcomes(layout.adjudication, settle_all(answers, rules), answers)
     measured = measure_agreement(
         {
-            f"{image_id}/{project}": given.blind
+            f"{image_id}/{project}": drew
             for image_id, of in answers.items()
             for project, given in of.items()
-            if len(given.blind) > 1
+            if given.draws and len(drew := who_labelled(given)) > 1
         },
         match_iou=params["match_iou"],
     )

@@ -90,8 +90,19 @@ def _put_decided(
     outcome.dissent += [
         dissent(item.kinds[0].value, given, said=in_words(given.instance), truth=replaced, decision=decision)
         for given in item.given
-        if given is not winner
+        if given is not winner and _differs(item.kinds[0], given, replaced)
     ]
+
+
+def _differs(kind: Kind, given: Given, truth: Instance | None) -> bool:
+    """Return whether an answer said something else than what became ground truth of it."""
+    mark = given.instance
+    if mark is None or truth is None:
+        return (mark is None) != (truth is None)
+    if kind in OPEN_KINDS:
+        return kind is Kind.GEOMETRY or mark.category != truth.category
+    other_facets = any(truth.facets.get(code) != value for code, value in mark.facets.items())
+    return other_facets or mark.transcription != truth.transcription
 
 
 def _rule(decision: Decision, winner: Given | None) -> str:

@@ -28,7 +28,7 @@ def explain(
     told = f"{len(statement.objects)} ground-truth objects" if len(rows) != 1 else f"{rows[0]['object']}"
     return Report(
         summary=f"Photograph {statement.image_id[:12]}, {statement.status or 'not labelled'}: {told}, "
-        f"{len(statement.dissent)} answers stay as dissent, {len(statement.disagreements)} disagreements are open."
+        f"answers that stay as dissent: {len(statement.dissent)}, open disagreements: {len(statement.disagreements)}."
         + (f" The page is {page}." if page else ""),
         data={
             "image_id": statement.image_id,

@@ -19,7 +19,7 @@ from workbench.cli.wiring import Workspace
 from workbench.domain.adjudication import Decision, Item
 from workbench.domain.findings import Finding, Severity, refused
 from workbench.labelling import decided, pseudonyms
-from workbench.labelling.adjudicating import QueuePlan, Shown, plan_queue
+from workbench.labelling.adjudicating import TOGETHER, QueuePlan, Shown, plan_queue
 from workbench.labelling.deciding import Known, decisions_from_export
 from workbench.labelling.guidelines import guideline_rules
 from workbench.labelling.label_config import LabelConfig, read_label_config
@@ -102,6 +102,7 @@ def _fill(workspace: Workspace, server: Labeller, plan: QueuePlan, config: Label
     )
     server.ensure_media(project_id, [shown.media_root / name for name in plan.media])
     server.import_tasks(project_id, plan.new)
+    server.open_on(project_id, TOGETHER)
     if plan.obsolete:
         server.delete_tasks(project_id, plan.obsolete)
     return project_id

@@ -10,7 +10,7 @@ from typing import Any
 from workbench.domain.annotation import Instance
 
 #: What the answers of an item are called before an adjudicator: at most so many stand side by side.
-LETTERS = "ABCD"
+LETTERS = "ABC"
 
 
 class Kind(StrEnum):
@@ -35,7 +35,6 @@ class Verdict(StrEnum):
     A_RIGHT = "a_right"
     B_RIGHT = "b_right"
     C_RIGHT = "c_right"
-    D_RIGHT = "d_right"
     CORRECTED = "corrected"
     NO_SUCH_OBJECT = "no_such_object"
     CANNOT_TELL = "cannot_tell"
@@ -53,7 +52,7 @@ class Given:
     Parameters
     ----------
     letter
-        What it is called before the adjudicator.
+        What it is called before the adjudicator; empty where more people answered than there are letters.
     instance
         The object as this annotator marked it, None if not marked or if the item is about the whole photograph.
     values
@@ -121,7 +120,7 @@ class Item:
 
     def by_letter(self, letter: str | None) -> Given | None:
         """Return the answer of a letter, None if there is none."""
-        return next((given for given in self.given if given.letter == letter), None)
+        return next((given for given in self.given if letter and given.letter == letter), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from workbench.domain.adjudication import Given, Item
-from workbench.domain.annotation import Instance
+from workbench.domain.annotation import Instance, Shape
 from workbench.domain.lineage import canonical_json
 from workbench.domain.taxonomy import REJECT, Taxonomy
 from workbench.labelling.exchange import results_from_instances
 from workbench.labelling.label_config import LabelConfig
+from workbench.labelling.page import ANSWERS, IMAGE_NAME
+from workbench.labelling.regions import region_from_geometry
 from workbench.labelling.tasks import served_place, task_data
-from workbench.labelling.words import CONFIDENCES
+from workbench.labelling.words import CONFIDENCES, WORDS
 from workbench.ports import LabellerTask
+
+
+#: The name of the pre-annotation that shows all answers on one photograph; a task opens on it.
+TOGETHER = "all answers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +99,14 @@ def queue_task(item: Item, *, config: LabelConfig, shown: Shown) -> dict[str, An
     row = shown.images[item.image_id]
     place = served_place(shown.data / row["path"], shown.media_root)
     size_wh = row["width_px"], row["height_px"]
-    predictions = []
-    for given in item.given:
+    predictions, both = [], []
+    lettered = [given for given in item.given if given.letter]
+    for given in lettered:
         marks = [replace(given.instance, instance_id=f"{given.letter}1")] if given.instance else []
         results, _ = results_from_instances(marks, config=config, size_wh=size_wh)
         predictions.append({"model_version": given.letter, "result": results})
+        both += [_outline(mark, given.letter, size_wh) for mark in marks]
+    predictions.append({"model_version": TOGETHER, "result": both})
     data = task_data(row, place) | {
         "sha256": item.image_id,
         "item": item.key,
@@ -105,6 +114,24 @@ def queue_task(item: Item, *, config: LabelConfig, shown: Shown) -> dict[str, An
         "answers": answers_html(item, shown),
     }
     return {"data": data, "predictions": predictions}
+
+
+def _outline(mark: Instance, letter: str, size_wh: tuple[int, int]) -> dict[str, Any]:
+    """Return the result that draws a mark in the colour of its letter; what cannot be drawn so is drawn as its box."""
+    simple = mark.shape in ANSWERS and (mark.shape is not Shape.POLYGON or len(mark.rings) == 1)
+    shape = mark.shape if simple else Shape.BOX
+    name, _, result_type = ANSWERS[shape]
+    return {
+        "id": f"shown-{letter}",
+        "from_name": name,
+        "to_name": IMAGE_NAME,
+        "type": result_type,
+        "original_width": size_wh[0],
+        "original_height": size_wh[1],
+        "image_rotation": 0,
+        "readonly": True,
+        "value": {**region_from_geometry(mark, shape, size_wh), result_type: [letter]},
+    }
 
 
 def queue_row(item: Item) -> dict[str, Any]:
@@ -124,9 +151,10 @@ def queue_row(item: Item) -> dict[str, Any]:
 
 def answers_html(item: Item, shown: Shown) -> str:
     """Return a table with a column an answer, in the words of the page's language."""
-    told = [_told(item, given, shown) for given in item.given]
+    lettered = [given for given in item.given if given.letter]
+    told = [_told(item, given, shown) for given in lettered]
     subjects = list(dict.fromkeys(subject for answer in told for subject in answer))
-    head = "".join(f"<th>{given.letter}</th>" for given in item.given)
+    head = "".join(f"<th>{given.letter}</th>" for given in lettered)
     rows = []
     for subject in subjects:
         values = [answer.get(subject, "-") for answer in told]
@@ -142,26 +170,27 @@ def _told(item: Item, given: Given, shown: Shown) -> dict[str, str]:
         facet = next((each for each in shown.taxonomy.facets if each.code == item.question), None)
         names = facet.values if facet else {}
         said = ", ".join(_name(names.get(value, {"en": value}), shown) for value in given.values)
-        labelled = "labelled" if item.question == REJECT else "-"
+        labelled = _name(WORDS["labelled"], shown) if item.question == REJECT else "-"
         return {_name(facet.names, shown) if facet else item.question: said or labelled}
     if given.instance is None:
-        return {"object": "not marked"}
+        return {_name(WORDS["object"], shown): _name(WORDS["not_marked"], shown)}
     return {
-        "object": shown.taxonomy.category(given.instance.category).name(shown.language),
+        _name(WORDS["object"], shown): shown.taxonomy.category(given.instance.category).name(shown.language),
         **_more(given.instance, shown),
     }
 
 
 def _more(mark: Instance, shown: Shown) -> dict[str, str]:
-    told = {"drawn as": mark.shape.value}
+    drawn = WORDS.get(mark.shape.value, {"en": mark.shape.value})
+    told = {_name(WORDS["drawn_as"], shown): _name(drawn, shown)}
     if mark.transcription is not None:
-        told["text"] = mark.transcription
+        told[_name(WORDS["text"], shown)] = mark.transcription
     for facet in shown.taxonomy.facets:
         if facet.code in mark.facets:
             value = mark.facets[facet.code]
             told[_name(facet.names, shown)] = _name(facet.values.get(value, {"en": value}), shown)
     if mark.confidence in CONFIDENCES:
-        told["certainty"] = _name(CONFIDENCES[mark.confidence], shown)
+        told[_name(WORDS["confidence"], shown)] = _name(CONFIDENCES[mark.confidence], shown)
     return told
 
 

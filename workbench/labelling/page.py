@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import quoteattr
 
+from workbench.domain.adjudication import LETTERS
 from workbench.domain.annotation import Shape
 from workbench.domain.taxonomy import Category, Direction, Facet, Taxonomy
 from workbench.labelling.words import CONFIDENCES, VERDICTS, WORDS
@@ -18,6 +19,16 @@ CONTROLS: Mapping[Shape, tuple[str, str, str]] = {
     Shape.KEYPOINT: ("point", "KeyPointLabels", "keypointlabels"),
 }
 
+#: What shows the answers before an adjudicator on the photograph: name, tag and type of results; the labels are letters.
+ANSWERS: Mapping[Shape, tuple[str, str, str]] = {
+    Shape.BOX: ("answer_box", "RectangleLabels", "rectanglelabels"),
+    Shape.POLYGON: ("answer_polygon", "PolygonLabels", "polygonlabels"),
+    Shape.KEYPOINT: ("answer_point", "KeyPointLabels", "keypointlabels"),
+}
+
+#: The colours of the answers, by letter.
+_LETTER_COLOURS = dict(zip(LETTERS, ("#0b57d0", "#d95f02", "#7b3fa0"), strict=True))
+
 #: The name of the image tag that every control points to.
 IMAGE_NAME = "image"
 
@@ -25,7 +36,7 @@ _STYLE = (
     ".wb-page { display: flex; gap: 12px; align-items: flex-start }"
     " .wb-labels { flex: 0 0 270px; max-height: 82vh; overflow-y: auto }"
     " .wb-photo { flex: 1 1 auto; min-width: 0 }"
-    " .wb-wide { flex-basis: 440px }"
+    " .wb-wide { flex-basis: 400px } .wb-hidden { display: none }"
     " .wb-questions { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 4px 20px }"
 )
 
@@ -143,6 +154,11 @@ class Page:
             f" placeholder={quoteattr(self.word(WORDS[name]))}{required}/>"
             for name, required in (("reason", ' required="true"'), ("reference", ""))
         ]
+        for name, tag, _ in ANSWERS.values():
+            shown = "".join(f'<Label value="{key}" background="{colour}"/>' for key, colour in _LETTER_COLOURS.items())
+            lines.append(
+                f'        <View className="wb-hidden"><{tag} name="{name}" toName="{IMAGE_NAME}">{shown}</{tag}></View>'
+            )
         return "\n".join(lines)
 
     def style(self) -> str:

@@ -9,15 +9,20 @@ from workbench.domain.annotation import Tag
 from workbench.domain.findings import Finding
 from workbench.domain.taxonomy import ALONE, REJECT
 from workbench.labelling.label_config import LabelConfig
+from workbench.labelling.page import ANSWERS
 
 #: What an adjudicator's page asks besides: name of the control and type of its results.
 VERDICT_FIELDS: Mapping[str, str] = {"verdict": "choices", "reason": "textarea", "reference": "textarea"}
 
 
+#: The controls that show an adjudicator what others answered; what stands in them is no answer.
+_SHOWN = frozenset(name for name, _, _ in ANSWERS.values())
+
+
 def is_about_photograph(item: Mapping[str, Any], config: LabelConfig) -> bool:
-    """Return whether a result answers a question about the whole photograph rather than one about a region."""
+    """Return whether a result is about the whole photograph, or only shows an adjudicator what others drew."""
     name = str(item.get("from_name"))
-    return name in config.tags or (config.verdict and name in VERDICT_FIELDS)
+    return name in config.tags or (config.verdict and (name in VERDICT_FIELDS or name in _SHOWN))
 
 
 def tags_from_results(
