@@ -79,6 +79,7 @@ ITEMS = pa.schema(
         _field("country_of_manufacture", _TEXT, "ISO 3166-1 alpha-2 code", nullable=True),
         _field("year", _INT, "year of manufacture", nullable=True),
         _field("lot_number", _TEXT, "lot as marked", nullable=True),
+        _field("replica_of", _TEXT, "the design that a stand-in was made from, as in the catalogue", nullable=True),
     ]
 )
 
@@ -499,6 +500,19 @@ def _table(name: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> p
             msg = f"{name}: column {field.name} holds a null"
             raise ValueError(msg)
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def read_designs(folders: Iterable[Path]) -> dict[tuple[str, str], str]:
+    """Return the design that each stand-in was made from, by seizure and object.
+
+    Parameters
+    ----------
+    folders
+        Contributions in data/00_deliveries.
+
+    """
+    rows = read_all_rows([path for folder in folders if (path := folder / "items.parquet").is_file()], ITEMS)
+    return {(row["seizure_id"], row["item_id"]): row["replica_of"] for row in rows if row["replica_of"]}
 
 
 def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
