@@ -58,13 +58,15 @@ def _answer(mark: Instance, case: Case) -> dict[str, Any]:
 
 
 def _decided(decision: Decision | None) -> dict[str, str | None]:
+    if decision is None:
+        return dict.fromkeys(("decision_id", "adjudicator", "decided_at", "verdict", "reason", "reference"))
     return {
-        "decision_id": decision and decision.decision_id,
-        "adjudicator": decision and decision.adjudicator,
-        "decided_at": decision and decision.decided_at,
-        "verdict": decision and decision.verdict.value,
-        "reason": decision and decision.reason,
-        "reference": decision and decision.reference,
+        "decision_id": decision.decision_id,
+        "adjudicator": decision.adjudicator,
+        "decided_at": decision.decided_at,
+        "verdict": decision.verdict.value,
+        "reason": decision.reason,
+        "reference": decision.reference,
     }
 
 

@@ -20,7 +20,6 @@ from workbench.labelling.tasks import served_place, task_data
 from workbench.labelling.words import CONFIDENCES, WORDS
 from workbench.ports import LabellerTask
 
-
 #: The name of the pre-annotation that shows all answers on one photograph; a task opens on it.
 TOGETHER = "all answers"
 
@@ -189,7 +188,7 @@ def _more(mark: Instance, shown: Shown) -> dict[str, str]:
         if facet.code in mark.facets:
             value = mark.facets[facet.code]
             told[_name(facet.names, shown)] = _name(facet.values.get(value, {"en": value}), shown)
-    if mark.confidence in CONFIDENCES:
+    if mark.confidence is not None and mark.confidence in CONFIDENCES:
         told[_name(WORDS["confidence"], shown)] = _name(CONFIDENCES[mark.confidence], shown)
     return told
 

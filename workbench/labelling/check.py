@@ -10,8 +10,8 @@ from typing import Any
 from workbench import tables
 from workbench.domain.findings import Finding, WorkbenchError
 from workbench.domain.taxonomy import Taxonomy
-from workbench.labelling.label_config import LabelConfig, read_label_config
 from workbench.labelling.deciding import Known, decisions_from_export
+from workbench.labelling.label_config import LabelConfig, read_label_config
 from workbench.labelling.snapshot import read_answers
 
 #: Says what a labelling tool has against a configuration, None if nothing.

@@ -64,7 +64,8 @@ def guidelines_html(markdown: str, *, pictures: Mapping[str, str] | None = None)
     '<h3>See</h3>\n<p>1. <b>one</b> &lt;two&gt;</p>'
 
     """
-    lines, styles = [], []
+    lines: list[str] = []
+    styles: list[str] = []
     for kind, text in _blocks(markdown):
         if kind == "picture" and (match := _PICTURE.match(text)):
             styles.append(

@@ -52,8 +52,8 @@ def tags_from_results(
                 tags |= {Tag(question=name, value=value) for value in values}
             elif item.get("type") != "relation" and not is_about_photograph(item, config):
                 objects += 1
-    except _NotOffered as problem:
-        return (), (_finding("labelling.unknown-label", task, f"{problem}"),)
+    except _NotOffered as stray:
+        return (), (_finding("labelling.unknown-label", task, f"{stray}"),)
     except (AttributeError, TypeError) as error:
         message = f"holds a result that is no Label Studio result ({error})."
         return (), (_finding("labelling.unreadable-answer", task, message),)
@@ -68,14 +68,14 @@ class _NotOffered(Exception):  # noqa: N818 -- reads as what it is; never leaves
 
 def _values(name: str, item: Mapping[str, Any], config: LabelConfig) -> list[str]:
     """Return the values given to one question."""
-    given = item["value"].get("choices") if isinstance(item.get("value"), Mapping) else None
-    known = item.get("type") == "choices" and isinstance(given, list) and len(given) > 0
-    if not known or any(value not in config.tags[name] for value in given):
-        said = ", ".join(map(str, given)) if isinstance(given, list) else str(item.get("type"))
-        raise _NotOffered(f"answers {name!r} with {said or 'nothing'}, which project {config.project} lacks.")
+    stated = item["value"].get("choices") if isinstance(item.get("value"), Mapping) else None
+    given: list[Any] = stated if isinstance(stated, list) else []
+    if item.get("type") != "choices" or not given or any(value not in config.tags[name] for value in given):
+        said = ", ".join(map(str, given)) or f"a {item.get('type')} without a value"
+        raise _NotOffered(f"answers {name!r} with {said}, which project {config.project} lacks.")
     if len(set(given)) != len(given) or (len(given) > 1 and name not in config.many):
         raise _NotOffered(f"answers {name!r} with several values, {', '.join(given)}.")
-    return list(given)
+    return given
 
 
 def _contradiction(tags: set[Tag], objects: int, config: LabelConfig) -> str | None:
