@@ -115,7 +115,7 @@ class MeshReader(Protocol):
 class LabellerTask:
     """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown.
 
-    ``item`` names the disagreement that a task of the adjudicators is about.
+    ``dispute`` names the disagreement that a task of the adjudicators is about.
     """
 
     task_id: int
@@ -123,7 +123,7 @@ class LabellerTask:
     predictions: int
     answers: int
     image: str = ""
-    item: str = ""
+    dispute: str = ""
 
 
 class Labeller(Protocol):

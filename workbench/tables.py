@@ -272,7 +272,7 @@ _GIVEN = "canonical JSON list: letter, annotator, annotation_id, instance_id, ca
 #: A row a disagreement put before adjudicators (data/02_labelling/adjudication/queue.parquet); rows are only ever added.
 QUEUE = pa.schema(
     [
-        _field("item_id", _TEXT, "stable id of the disagreement, while the answers are edited"),
+        _field("dispute_id", _TEXT, "stable id of the disagreement, while the answers are edited"),
         _field("answers_digest", _TEXT, "hash of all that was answered; another one when an answer changes"),
         _field("image_id", _TEXT, "the photograph"),
         _field("project", _TEXT, "the labelling project the answers were given in"),
@@ -291,7 +291,7 @@ QUEUE = pa.schema(
 DECISIONS = pa.schema(
     [
         _field("decision_id", _TEXT, "stable id of the decision"),
-        _field("item_id", _TEXT, "the disagreement"),
+        _field("dispute_id", _TEXT, "the disagreement"),
         _field("answers_digest", _TEXT, "hash of the answers that were judged"),
         _field("image_id", _TEXT, "the photograph"),
         _field("project", _TEXT, "the labelling project the answers were given in"),

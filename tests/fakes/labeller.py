@@ -52,7 +52,7 @@ class FakeLabeller:
                 predictions=len(task["predictions"]),
                 answers=len(task["annotations"]),
                 image=task["data"]["image"],
-                item=task["data"].get("item", ""),
+                dispute=task["data"].get("dispute", ""),
             )
             for task in self._of(project_id)
         ]
@@ -156,9 +156,9 @@ def check_contract(labeller: Labeller, media_root: Path, acting_as: Callable[[st
     (task,) = labeller.export(project)
     assert (task["data"], len(task["annotations"])) == (moved, 2)
 
-    extra = {"image": tasks[0]["data"]["image"], "sha256": "d" * 64, "item": "item-1"}
+    extra = {"image": tasks[0]["data"]["image"], "sha256": "d" * 64, "dispute": "dispute-1"}
     labeller.import_tasks(project, [{"data": extra}])
-    (asked,) = (task for task in labeller.tasks(project) if task.item)
-    assert (asked.item, asked.sha256[0]) == ("item-1", "d")
+    (asked,) = (task for task in labeller.tasks(project) if task.dispute)
+    assert (asked.dispute, asked.sha256[0]) == ("dispute-1", "d")
     labeller.delete_tasks(project, [asked.task_id])
     assert sorted(task.sha256[0] for task in labeller.tasks(project)) == ["a", "b", "c"]

@@ -105,7 +105,7 @@ class LabelStudioServer:
                     predictions=int(task.total_predictions or 0),
                     answers=int(task.total_annotations or 0),
                     image=str((task.data or {}).get("image", "")),
-                    item=str((task.data or {}).get("item", "")),
+                    dispute=str((task.data or {}).get("dispute", "")),
                 )
                 for task in listed
             ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.adjudication.items import Case
+from workbench.adjudication.disputes import Case
 from workbench.domain.adjudication import Decision, Given
 from workbench.domain.annotation import Instance
 from workbench.domain.lineage import canonical_json

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from workbench.adjudication.items import Case, object_item
+from workbench.adjudication.disputes import Case, object_dispute
 from workbench.adjudication.matching import match_instances, overlap_matrix
-from workbench.domain.adjudication import OPEN_KINDS, Decision, Item, Kind
+from workbench.domain.adjudication import OPEN_KINDS, Decision, Dispute, Kind
 from workbench.domain.annotation import DecidedBy, Instance
 from workbench.domain.lineage import sha256_hex
 
@@ -25,7 +25,7 @@ class Outcome:
     ----------
     disagreements
         What nobody settled: rows of `tables.DISAGREEMENTS` without image_id.
-    items
+    disputes
         The same, as an adjudicator can decide about it.
     decided
         The decisions that were followed.
@@ -37,7 +37,7 @@ class Outcome:
     status: str | None
     truth: list[Instance] = field(default_factory=list)
     disagreements: list[dict[str, Any]] = field(default_factory=list)
-    items: list[Item] = field(default_factory=list)
+    disputes: list[Dispute] = field(default_factory=list)
     decided: list[Decision] = field(default_factory=list)
     accounts: list[dict[str, Any]] = field(default_factory=list)
     dissent: list[dict[str, Any]] = field(default_factory=list)
@@ -64,11 +64,11 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """One object as it stands: the cluster, its item if anything is disagreed about, and the decision about that."""
+    """One object as it stands: the cluster, its dispute if anything is disagreed about, and the decision about that."""
 
     cluster: Cluster
     problems: Sequence[tuple[Kind, str]]
-    item: Item | None = None
+    dispute: Dispute | None = None
     decision: Decision | None = None
 
     @property
@@ -92,8 +92,10 @@ def settle_objects(
         if not problems:
             settled.append(Settled(cluster=cluster, problems=()))
             continue
-        item = object_item(case, cluster.members, problems, least_iou=cluster.least_iou, annotators=annotators)
-        settled.append(Settled(cluster=cluster, problems=problems, item=item, decision=case.decision_about(item)))
+        dispute = object_dispute(case, cluster.members, problems, least_iou=cluster.least_iou, annotators=annotators)
+        settled.append(
+            Settled(cluster=cluster, problems=problems, dispute=dispute, decision=case.decision_about(dispute))
+        )
     return settled
 
 

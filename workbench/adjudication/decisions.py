@@ -17,7 +17,7 @@ FOLDER = "adjudication"
 
 
 def read_decisions(labelling: Path) -> dict[str, dict[str, Decision]]:
-    """Return by photograph (as delivered) and item the latest decision; nothing before the first was pulled.
+    """Return by photograph (as delivered) and dispute the latest decision; nothing before the first was pulled.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def read_decisions(labelling: Path) -> dict[str, dict[str, Decision]]:
     """
     found: dict[str, dict[str, Decision]] = {}
     for decision in all_decisions(labelling):
-        found.setdefault(decision.image_id, {})[decision.item_id] = decision
+        found.setdefault(decision.image_id, {})[decision.dispute_id] = decision
     return found
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from workbench.adjudication.consensus import Outcome
-from workbench.domain.adjudication import Decision, Item
+from workbench.domain.adjudication import Decision, Dispute
 from workbench.domain.findings import Finding, Severity
 
 
-def order_items(items: Iterable[Item], order: Sequence[str]) -> list[Item]:
-    """Return the items whose kinds params.yaml lists, the most consequential first.
+def order_disputes(disputes: Iterable[Dispute], order: Sequence[str]) -> list[Dispute]:
+    """Return the disputes whose kinds params.yaml lists, the most consequential first.
 
-    An item goes by the first of its kinds in the order given; among those, the least overlap of shapes comes first, and
+    A dispute goes by the first of its kinds in the order given; among those, the least overlap of shapes comes first, and
     ties go by photograph, so that what is disagreed about on one photograph stands together.
     """
     rank = {kind: number for number, kind in enumerate(order)}
-    listed = [(min((rank[kind] for kind in item.kinds if kind in rank), default=None), item) for item in items]
+    listed = [
+        (min((rank[kind] for kind in dispute.kinds if kind in rank), default=None), dispute) for dispute in disputes
+    ]
     return [
-        item
-        for _, item in sorted(
-            ((place, item) for place, item in listed if place is not None),
-            key=lambda pair: (pair[0], pair[1].least_iou or 0.0, pair[1].image_id, pair[1].item_id),
+        dispute
+        for _, dispute in sorted(
+            ((place, dispute) for place, dispute in listed if place is not None),
+            key=lambda pair: (pair[0], pair[1].least_iou or 0.0, pair[1].image_id, pair[1].dispute_id),
         )
     ]
 
@@ -29,7 +31,7 @@ def order_items(items: Iterable[Item], order: Sequence[str]) -> list[Item]:
 def stale_decisions(decisions: Iterable[Decision], outcomes: Mapping[str, Outcome]) -> list[Decision]:
     """Return the latest decisions that were not followed, because the answers they judged are others by now."""
     followed = {decision.decision_id for outcome in outcomes.values() for decision in outcome.decided}
-    latest = {decision.item_id: decision for decision in decisions}
+    latest = {decision.dispute_id: decision for decision in decisions}
     return [decision for decision in latest.values() if decision.decision_id not in followed]
 
 

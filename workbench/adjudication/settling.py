@@ -9,10 +9,10 @@ from typing import Any
 from workbench.adjudication.accounts import account, dissent
 from workbench.adjudication.answers import Answers
 from workbench.adjudication.consensus import Outcome, as_truth, disagreement, most_said, settle_objects
-from workbench.adjudication.items import Case, question_item
+from workbench.adjudication.disputes import Case, question_dispute
 from workbench.adjudication.tags import settle_tags
 from workbench.adjudication.verdicts import put_object
-from workbench.domain.adjudication import Decision, Item, Kind, Verdict
+from workbench.domain.adjudication import Decision, Dispute, Kind, Verdict
 from workbench.domain.annotation import DecidedBy, Instance
 from workbench.domain.taxonomy import REJECT, Taxonomy
 
@@ -57,7 +57,7 @@ def settle_photograph(projects: Mapping[str, Answers], rules: Rules) -> Outcome:
     whole = Outcome(status=None)
     for name in [*(drawn or imported[:1]), *asked]:
         outcome = _look_again(settle(projects[name], rules, project=name), projects[name])
-        for part in ("truth", "disagreements", "items", "decided"):
+        for part in ("truth", "disagreements", "disputes", "decided"):
             getattr(whole, part).extend(getattr(outcome, part))
         for part in ("accounts", "dissent", "tags"):
             getattr(whole, part).extend({**row, "project": name} for row in getattr(outcome, part))
@@ -143,7 +143,7 @@ def _reviewed_whole(of: Answers, case: Case) -> Outcome:
     name = list(of.adjudicated)[-1]
     outcome = Outcome(status="adjudicated")
     _keep_all(outcome, of.adjudicated[name], DecidedBy.ADJUDICATION, f"the whole answer of adjudicator {name}", case)
-    overruled = [item for answer in of.blind.values() for item in answer]
+    overruled = [mark for answer in of.blind.values() for mark in answer]
     if overruled:
         outcome.disagreements.append(disagreement("dissent", overruled, "An adjudicator decided about these."))
     return outcome
@@ -153,57 +153,57 @@ def _rejecting(of: Answers) -> dict[str, tuple[str, ...]]:
     return {name: of.said[name][REJECT] for name in of.blind if REJECT in of.said.get(name, {})}
 
 
-def _rejection_item(of: Answers, case: Case) -> Item | None:
-    """Return the item about a photograph that some reject and others label, None if they are of one mind."""
+def _rejection_dispute(of: Answers, case: Case) -> Dispute | None:
+    """Return the dispute about a photograph that some reject and others label, None if they are of one mind."""
     rejecting = _rejecting(of)
     if not rejecting or len(rejecting) == len(of.blind):
         return None
     reasons = ", ".join(sorted({value for values in rejecting.values() for value in values}))
     detail = f"{len(rejecting)} of {len(of.blind)} say it cannot be labelled ({reasons}), the others labelled it."
-    return question_item(case, REJECT, {name: rejecting.get(name, ()) for name in of.blind}, Kind.REJECT, detail)
+    return question_dispute(case, REJECT, {name: rejecting.get(name, ()) for name in of.blind}, Kind.REJECT, detail)
 
 
 def _standing(of: Answers, case: Case) -> list[str]:
     """Return the annotators whose answers are compared: without those who were overruled in rejecting the photograph."""
     rejecting = _rejecting(of)
-    return [name for name in of.blind if name not in rejecting] if _rejection_item(of, case) else list(of.blind)
+    return [name for name in of.blind if name not in rejecting] if _rejection_dispute(of, case) else list(of.blind)
 
 
 def _settle_rejection(of: Answers, case: Case) -> Outcome:
     """Return the outcome of a photograph that somebody rejects; without a status if what was labelled on it counts."""
     rejecting = _rejecting(of)
     outcome = Outcome(status=None)
-    item = _rejection_item(of, case)
-    if rejecting and item is None:
+    dispute = _rejection_dispute(of, case)
+    if rejecting and dispute is None:
         outcome.status = "rejected"
         values = [value for values in rejecting.values() for value in values]
         outcome.tags.append(_reject_tag(most_said(values), len(values), "agreement" if len(values) > 1 else "single"))
-    if item is None:
+    if dispute is None:
         return outcome
-    decision = case.decision_about(item)
+    decision = case.decision_about(dispute)
     outcome.decided += [decision] if decision else []
     if decision is None or decision.verdict is Verdict.CANNOT_TELL:
         outcome.status = "disagreed"
         marks = [mark for answer in of.blind.values() for mark in answer]
         told = "" if decision is None else " An adjudicator could not tell."
-        outcome.disagreements.append(disagreement(Kind.REJECT.value, marks, item.detail + told))
-        outcome.items += [item] if decision is None else []
+        outcome.disagreements.append(disagreement(Kind.REJECT.value, marks, dispute.detail + told))
+        outcome.disputes += [dispute] if decision is None else []
         return outcome
-    return _decided_rejection(outcome, item, decision, of, case)
+    return _decided_rejection(outcome, dispute, decision, of, case)
 
 
-def _decided_rejection(outcome: Outcome, item: Item, decision: Decision, of: Answers, case: Case) -> Outcome:
+def _decided_rejection(outcome: Outcome, dispute: Dispute, decision: Decision, of: Answers, case: Case) -> Outcome:
     """Return the outcome of a decision: rejected, labelled by the adjudicator, or open to what was labelled."""
-    winner = item.by_letter(decision.verdict.letter)
+    winner = dispute.by_letter(decision.verdict.letter)
     values = winner.values if winner else decision.values
     if values:
         outcome.status = "rejected"
-        outcome.tags.append(_reject_tag(values[0], len(item.given), "adjudication", decision))
+        outcome.tags.append(_reject_tag(values[0], len(dispute.given), "adjudication", decision))
     elif winner is None:
         outcome.status = "adjudicated"
         drawn = [replace(each, image_id=of.image_id) for each in decision.corrections]
         _keep_all(outcome, drawn, DecidedBy.ADJUDICATION, "an adjudicator labelled the photograph", case, decision)
-    lost = [given for given in item.given if bool(given.values) != bool(values) or winner is None]
+    lost = [given for given in dispute.given if bool(given.values) != bool(values) or winner is None]
     outcome.dissent += [
         dissent(
             Kind.REJECT.value,

@@ -9,8 +9,8 @@ from typing import Any
 from workbench.adjudication.accounts import dissent
 from workbench.adjudication.answers import Said
 from workbench.adjudication.consensus import CANNOT_TELL, Outcome, most_said
-from workbench.adjudication.items import Case, question_item
-from workbench.domain.adjudication import Decision, Item, Kind, Verdict
+from workbench.adjudication.disputes import Case, question_dispute
+from workbench.domain.adjudication import Decision, Dispute, Kind, Verdict
 from workbench.domain.taxonomy import REJECT
 
 
@@ -27,24 +27,24 @@ def settle_tags(outcome: Outcome, said: Mapping[str, Said], case: Case) -> None:
             outcome.tags += _rows(question, values, len(given), by)
             continue
         told = " and ".join(sorted({", ".join(values) for values in given.values()}))
-        item = question_item(case, question, given, Kind.TAG, f"{question} was answered {told}.")
-        decision = case.decision_about(item)
-        values = _decided(item, decision) if decision else _majority(list(given.values()))
+        dispute = question_dispute(case, question, given, Kind.TAG, f"{question} was answered {told}.")
+        decision = case.decision_about(dispute)
+        values = _decided(dispute, decision) if decision else _majority(list(given.values()))
         by = "adjudication" if decision else "majority"
         outcome.tags += _rows(question, values, len(given), by, decision)
         outcome.dissent += [
             dissent(Kind.TAG.value, each, said=f"{question}: {', '.join(each.values)}", truth=None, decision=decision)
-            for each in item.given
+            for each in dispute.given
             if each.values != values
         ]
         outcome.decided += [decision] if decision else []
         if decision is None:
-            outcome.items.append(item)
-            outcome.disagreements.append({"kind": Kind.TAG.value, "instance_ids": [], "detail": item.detail})
+            outcome.disputes.append(dispute)
+            outcome.disagreements.append({"kind": Kind.TAG.value, "instance_ids": [], "detail": dispute.detail})
 
 
-def _decided(item: Item, decision: Decision) -> tuple[str, ...]:
-    winner = item.by_letter(decision.verdict.letter)
+def _decided(dispute: Dispute, decision: Decision) -> tuple[str, ...]:
+    winner = dispute.by_letter(decision.verdict.letter)
     if winner is not None:
         return winner.values
     return decision.values if decision.verdict is Verdict.CORRECTED and decision.values else (CANNOT_TELL,)

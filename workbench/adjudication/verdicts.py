@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from workbench.adjudication.accounts import account, dissent, in_words
 from workbench.adjudication.consensus import CANNOT_TELL, Outcome, Settled, as_truth, disagreement, majority, merged
-from workbench.adjudication.items import Case
-from workbench.domain.adjudication import OPEN_KINDS, Decision, Given, Item, Kind, Verdict
+from workbench.adjudication.disputes import Case
+from workbench.domain.adjudication import OPEN_KINDS, Decision, Dispute, Given, Kind, Verdict
 from workbench.domain.annotation import DecidedBy, Instance
 
 #: The category of an object of which an adjudicator could not tell what it is.
@@ -17,24 +17,24 @@ UNKNOWN = "unknown"
 
 def put_object(outcome: Outcome, settled: Settled, *, accept_iou: float, case: Case) -> None:
     """Add one object to what is made of its photograph: accepted by rule, decided about, or left open."""
-    cluster, item = settled.cluster, settled.item
+    cluster, dispute = settled.cluster, settled.dispute
     members = [instance for _, instance in sorted(cluster.members.items())]
     rule = f"marked alike by all {len(members)}: one category, every two shapes overlap by at least {accept_iou:g}"
-    if item is not None and settled.decision is not None:
-        _put_decided(outcome, settled, item, settled.decision, accept_iou=accept_iou, case=case)
+    if dispute is not None and settled.decision is not None:
+        _put_decided(outcome, settled, dispute, settled.decision, accept_iou=accept_iou, case=case)
         return
     for kind, detail in settled.problems:
         outcome.disagreements.append(disagreement(kind.value, members, detail))
-    if item is not None:
-        outcome.items.append(item)
+    if dispute is not None:
+        outcome.disputes.append(dispute)
     if settled.is_open:
         outcome.status = "disagreed"
         return
     truth = merged(cluster)
-    if item is not None:
+    if dispute is not None:
         rule += "; facets by majority, a tie is cannot_tell; a text is kept when all read the same"
         outcome.dissent += [
-            dissent(kind, given, said=said, truth=truth) for kind, given, said in _outvoted(item, truth)
+            dissent(kind, given, said=said, truth=truth) for kind, given, said in _outvoted(dispute, truth)
         ]
     kinds = tuple(dict.fromkeys(kind.value for kind, _ in settled.problems))
     outcome.truth.append(truth)
@@ -43,10 +43,10 @@ def put_object(outcome: Outcome, settled: Settled, *, accept_iou: float, case: C
     )
 
 
-def _outvoted(item: Item, truth: Instance) -> list[tuple[str, Given, str]]:
+def _outvoted(dispute: Dispute, truth: Instance) -> list[tuple[str, Given, str]]:
     """Return who said otherwise than the rule of majority has it, with the kind and what was said."""
     found = []
-    for given in item.given:
+    for given in dispute.given:
         mark = given.instance
         if mark is None:
             continue
@@ -61,19 +61,19 @@ def _outvoted(item: Item, truth: Instance) -> list[tuple[str, Given, str]]:
 
 
 def _put_decided(
-    outcome: Outcome, settled: Settled, item: Item, decision: Decision, *, accept_iou: float, case: Case
+    outcome: Outcome, settled: Settled, dispute: Dispute, decision: Decision, *, accept_iou: float, case: Case
 ) -> None:
     members = [instance for _, instance in sorted(settled.cluster.members.items())]
     outcome.decided.append(decision)
-    truths = decided_truth(settled, item, decision, accept_iou=accept_iou)
+    truths = decided_truth(settled, dispute, decision, accept_iou=accept_iou)
     if truths is None:
         outcome.status = "disagreed"
-        said = f"{item.detail} An adjudicator could not tell."
-        outcome.disagreements.append(disagreement(item.kinds[0].value, members, said))
+        said = f"{dispute.detail} An adjudicator could not tell."
+        outcome.disagreements.append(disagreement(dispute.kinds[0].value, members, said))
         return
     if outcome.status == "agreed":
         outcome.status = "adjudicated"
-    winner = item.by_letter(decision.verdict.letter)
+    winner = dispute.by_letter(decision.verdict.letter)
     for truth in truths:
         outcome.truth.append(truth)
         outcome.accounts.append(
@@ -88,9 +88,9 @@ def _put_decided(
         )
     replaced = truths[0] if len(truths) == 1 else None
     outcome.dissent += [
-        dissent(item.kinds[0].value, given, said=in_words(given.instance), truth=replaced, decision=decision)
-        for given in item.given
-        if given is not winner and _differs(item.kinds[0], given, replaced)
+        dissent(dispute.kinds[0].value, given, said=in_words(given.instance), truth=replaced, decision=decision)
+        for given in dispute.given
+        if given is not winner and _differs(dispute.kinds[0], given, replaced)
     ]
 
 
@@ -114,7 +114,9 @@ def _rule(decision: Decision, winner: Given | None) -> str:
     }.get(decision.verdict, "an adjudicator decided")
 
 
-def decided_truth(settled: Settled, item: Item, decision: Decision, *, accept_iou: float) -> list[Instance] | None:
+def decided_truth(
+    settled: Settled, dispute: Dispute, decision: Decision, *, accept_iou: float
+) -> list[Instance] | None:
     """Return what a decision makes ground truth, nothing if there is no such object, None if it stays undecided."""
     members = [instance for _, instance in sorted(settled.cluster.members.items())]
     mean_iou = settled.cluster.mean_iou
@@ -125,36 +127,36 @@ def decided_truth(settled: Settled, item: Item, decision: Decision, *, accept_io
     if decision.verdict is Verdict.NO_SUCH_OBJECT:
         return []
     if decision.verdict is Verdict.CANNOT_TELL:
-        return _untold(settled, item, accept_iou=accept_iou)
-    winner = item.by_letter(decision.verdict.letter)
+        return _untold(settled, dispute, accept_iou=accept_iou)
+    winner = dispute.by_letter(decision.verdict.letter)
     if winner is None or winner.instance is None:
         return []
-    if not OPEN_KINDS.isdisjoint(item.kinds):
+    if not OPEN_KINDS.isdisjoint(dispute.kinds):
         return [as_truth(members, winner.instance, DecidedBy.ADJUDICATION, mean_iou=mean_iou)]
     facets = {**majority(members), **winner.instance.facets}
     text = winner.instance.transcription
     return [
         _as_decided(
-            settled, facets, text if Kind.TRANSCRIPTION in item.kinds else merged(settled.cluster).transcription
+            settled, facets, text if Kind.TRANSCRIPTION in dispute.kinds else merged(settled.cluster).transcription
         )
     ]
 
 
-def _untold(settled: Settled, item: Item, *, accept_iou: float) -> list[Instance] | None:
+def _untold(settled: Settled, dispute: Dispute, *, accept_iou: float) -> list[Instance] | None:
     """Return the object where an adjudicator could not tell: with an unknown category, or what is disputed left out."""
     members = [instance for _, instance in sorted(settled.cluster.members.items())]
     one = merged(settled.cluster)
-    if item.kinds[0] is Kind.CATEGORY and len(members) == len(item.given):
+    if dispute.kinds[0] is Kind.CATEGORY and len(members) == len(dispute.given):
         shapes_agree = (settled.cluster.least_iou or 0.0) >= accept_iou
         return [replace(_as_decided(settled, one.facets, None), category=UNKNOWN)] if shapes_agree else None
-    if not OPEN_KINDS.isdisjoint(item.kinds):
+    if not OPEN_KINDS.isdisjoint(dispute.kinds):
         return None
     disputed = {
         code: CANNOT_TELL
         for code in one.facets
         if len({member.facets[code] for member in members if code in member.facets}) > 1
     }
-    text = None if Kind.TRANSCRIPTION in item.kinds else one.transcription
+    text = None if Kind.TRANSCRIPTION in dispute.kinds else one.transcription
     return [_as_decided(settled, {**one.facets, **disputed}, text)]
 
 

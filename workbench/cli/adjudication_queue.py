@@ -9,14 +9,14 @@ import typer
 
 from workbench.adapters import dvc
 from workbench.adjudication.decisions import FOLDER, all_decisions
-from workbench.adjudication.queue import order_items, stale_decisions, stale_finding
+from workbench.adjudication.queue import order_disputes, stale_decisions, stale_finding
 from workbench.adjudication.stage import read_case_files, settle_all
 from workbench.cli.acting import DryRunOption
 from workbench.cli.label_studio import connect
 from workbench.cli.labelling_import import admitted
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
-from workbench.domain.adjudication import Decision, Item
+from workbench.domain.adjudication import Decision, Dispute
 from workbench.domain.findings import Finding, Severity, refused
 from workbench.labelling import decided, pseudonyms
 from workbench.labelling.adjudicating import TOGETHER, QueuePlan, Shown, plan_queue
@@ -38,7 +38,7 @@ def queue(*, workspace: Workspace, language: LanguageOption = "en", dry_run: Dry
     was decided comes back only if an answer to it has changed.
     """
     config = read_label_config(workspace.layout.label_configs / FOLDER, workspace.taxonomy, language=language)
-    items, stale = open_items(workspace)
+    disputes, stale = open_disputes(workspace)
     server, media_root = connect(workspace)
     shown = Shown(
         images=admitted(workspace),
@@ -50,12 +50,12 @@ def queue(*, workspace: Workspace, language: LanguageOption = "en", dry_run: Dry
     with workspace.exclusive("labelling"):
         project_id = server.find_project(config.title)
         existing = server.tasks(project_id) if project_id is not None else []
-        plan = plan_queue(items, existing, config=config, shown=shown)
+        plan = plan_queue(disputes, existing, config=config, shown=shown)
         if not dry_run:
             project_id = _fill(workspace, server, plan, config, shown)
     verb = "would be put into the queue" if dry_run else "put into the queue"
     return Report(
-        summary=f"{len(items)} disagreements are open: {len(plan.new)} {verb}, {plan.kept} were there already"
+        summary=f"{len(disputes)} disagreements are open: {len(plan.new)} {verb}, {plan.kept} were there already"
         + (
             f", {len(plan.obsolete)} tasks about changed answers {'would be ' if dry_run else ''}taken out."
             if plan.obsolete
@@ -63,33 +63,35 @@ def queue(*, workspace: Workspace, language: LanguageOption = "en", dry_run: Dry
         ),
         data={
             "project_id": project_id,
-            "open": len(items),
+            "open": len(disputes),
             "new": len(plan.new),
             "kept": plan.kept,
             "obsolete": len(plan.obsolete),
         },
-        rows=[_row(number, item) for number, item in enumerate(items, start=1)],
+        rows=[_row(number, dispute) for number, dispute in enumerate(disputes, start=1)],
         findings=[*stale, *_without_picture(plan)],
         next_command="workbench adjudication queue" if dry_run else "workbench adjudication decisions",
     )
 
 
-def open_items(workspace: Workspace) -> tuple[list[Item], list[Finding]]:
+def open_disputes(workspace: Workspace) -> tuple[list[Dispute], list[Finding]]:
     """Return what is disagreed about and not decided, in the order of params.yaml, and the decisions that no longer stand."""
     params = workspace.section("adjudication")
     answers, rules = read_case_files(workspace.layout, params, workspace.taxonomy)
     outcomes = settle_all(answers, rules)
-    items = order_items((item for outcome in outcomes.values() for item in outcome.items), params["queue"])
-    open_now = {item.item_id for item in items}
-    photographs = {(item.image_id, item.project) for item in items}
+    disputes = order_disputes(
+        (dispute for outcome in outcomes.values() for dispute in outcome.disputes), params["queue"]
+    )
+    open_now = {dispute.dispute_id for dispute in disputes}
+    photographs = {(dispute.image_id, dispute.project) for dispute in disputes}
     stale = [
         stale_finding(
             decision,
-            queued_again=decision.item_id in open_now or (decision.image_id, decision.project) in photographs,
+            queued_again=decision.dispute_id in open_now or (decision.image_id, decision.project) in photographs,
         )
         for decision in stale_decisions(all_decisions(workspace.layout.labelling), outcomes)
     ]
-    return items, stale
+    return disputes, stale
 
 
 def _fill(workspace: Workspace, server: Labeller, plan: QueuePlan, config: LabelConfig, shown: Shown) -> int:
@@ -108,14 +110,14 @@ def _fill(workspace: Workspace, server: Labeller, plan: QueuePlan, config: Label
     return project_id
 
 
-def _row(number: int, item: Item) -> dict[str, Any]:
+def _row(number: int, dispute: Dispute) -> dict[str, Any]:
     return {
         "place": number,
-        "kind": ", ".join(dict.fromkeys(kind.value for kind in item.kinds)),
-        "photograph": item.image_id[:12],
-        "project": item.project,
-        "answers": len(item.given),
-        "what": item.detail,
+        "kind": ", ".join(dict.fromkeys(kind.value for kind in dispute.kinds)),
+        "photograph": dispute.image_id[:12],
+        "project": dispute.project,
+        "answers": len(dispute.given),
+        "what": dispute.detail,
     }
 
 
@@ -123,12 +125,12 @@ def _without_picture(plan: QueuePlan) -> list[Finding]:
     return [
         Finding(
             code="labelling.unknown-photograph",
-            subject=f"photograph {item.image_id[:12]}",
+            subject=f"photograph {dispute.image_id[:12]}",
             message="is disagreed about, but this workspace does not have it.",
             remedy="Run `workbench intake` if the photograph is still to be admitted.",
             severity=Severity.WARNING,
         )
-        for item in plan.without_picture
+        for dispute in plan.without_picture
     ]
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from workbench.domain.annotation import Instance
 
-#: What the answers of an item are called before an adjudicator: at most so many stand side by side.
+#: What the answers of a dispute are called before an adjudicator: at most so many stand side by side.
 LETTERS = "ABC"
 
 
 class Kind(StrEnum):
-    """What kind of disagreement an item is about, the most consequential first unless params.yaml says otherwise."""
+    """What kind of disagreement a dispute is about, the most consequential first unless params.yaml says otherwise."""
 
     REJECT = "reject"
     CATEGORY = "category"
@@ -30,7 +30,7 @@ OPEN_KINDS = frozenset({Kind.REJECT, Kind.CATEGORY, Kind.UNMATCHED, Kind.GEOMETR
 
 
 class Verdict(StrEnum):
-    """What an adjudicator decided about an item."""
+    """What an adjudicator decided about a dispute."""
 
     A_RIGHT = "a_right"
     B_RIGHT = "b_right"
@@ -47,16 +47,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What one annotator's answer says about an item.
+    """What one annotator's answer says about a dispute.
 
     Parameters
     ----------
     letter
         What it is called before the adjudicator; empty where more people answered than there are letters.
     instance
-        The object as this annotator marked it, None if not marked or if the item is about the whole photograph.
+        The object as this annotator marked it, None if not marked or if the dispute is about the whole photograph.
     values
-        The values given to the item's question; of an item about rejecting, none stands for having labelled.
+        The values given to the dispute's question; of a dispute about rejecting, none stands for having labelled.
     content
         Hash of all that was said but the category, whose code may be renamed without anybody answering anew.
 
@@ -83,12 +83,12 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Dispute:
     """One disagreement, about one object or one question on a photograph.
 
     Parameters
     ----------
-    item_id
+    dispute_id
         Follows from the photograph, the project and the marks concerned; stays while the answers are edited.
     answers_digest
         Follows from everything that was answered; another one means that the answers changed.
@@ -103,7 +103,7 @@ class Item:
 
     """
 
-    item_id: str
+    dispute_id: str
     answers_digest: str
     image_id: str
     project: str
@@ -115,8 +115,8 @@ class Item:
 
     @property
     def key(self) -> str:
-        """What a task about this item, with these answers, is known by."""
-        return f"{self.item_id}.{self.answers_digest}"
+        """What a task about this dispute, with these answers, is known by."""
+        return f"{self.dispute_id}.{self.answers_digest}"
 
     def by_letter(self, letter: str | None) -> Given | None:
         """Return the answer of a letter, None if there is none."""
@@ -125,14 +125,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What an adjudicator decided about an item as it was then; decisions are only ever added.
+    """What an adjudicator decided about a dispute as it was then; decisions are only ever added.
 
     ``given`` holds `Given.to_json` of each answer judged; ``corrections`` the objects the adjudicator drew, ``values`` the
-    values given to the item's question.
+    values given to the dispute's question.
     """
 
     decision_id: str
-    item_id: str
+    dispute_id: str
     answers_digest: str
     image_id: str
     project: str

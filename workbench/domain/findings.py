@@ -166,7 +166,7 @@ CODES: dict[str, str] = {
     "labelling.import-unmatched": "Existing labels name a photograph that is not among those admitted.",
     "labelling.import-size": "Existing labels were drawn on an image of another size or orientation.",
     "labelling.import-empty": "Existing labels hold nothing for any photograph of the workspace.",
-    "adjudication.unknown-item": "A decision is about a disagreement that was never put into the queue.",
+    "adjudication.unknown-dispute": "A decision is about a disagreement that was never put into the queue.",
     "adjudication.incomplete-decision": "A decision lacks its verdict, its reason, or what it says was corrected.",
     "adjudication.own-answer": "Somebody decided about a disagreement that their own answer is part of.",
     "adjudication.stale-decision": "The answers that a decision is about have changed since.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from workbench.domain.adjudication import Given, Item
+from workbench.domain.adjudication import Dispute, Given
 from workbench.domain.annotation import Instance, Shape
 from workbench.domain.lineage import canonical_json
 from workbench.domain.taxonomy import REJECT, Taxonomy
@@ -33,24 +33,24 @@ class QueuePlan:
     new
         Tasks to import, in the order of the queue.
     queued
-        The items of these tasks.
+        The disputes of these tasks.
     kept
-        How many items have their task already.
+        How many disputes have their task already.
     obsolete
         Tasks that nobody decided and that are about answers which are others by now.
     media
         Folders below the media root that the server must be allowed to show.
     without_picture
-        Items whose photograph is no longer there.
+        Disputes whose photograph is no longer there.
 
     """
 
     new: tuple[Mapping[str, Any], ...]
-    queued: tuple[Item, ...]
+    queued: tuple[Dispute, ...]
     kept: int
     obsolete: tuple[int, ...]
     media: tuple[str, ...]
-    without_picture: tuple[Item, ...] = ()
+    without_picture: tuple[Dispute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,32 +74,32 @@ class Shown:
 
 
 def plan_queue(
-    items: Sequence[Item], existing: Iterable[LabellerTask], *, config: LabelConfig, shown: Shown
+    disputes: Sequence[Dispute], existing: Iterable[LabellerTask], *, config: LabelConfig, shown: Shown
 ) -> QueuePlan:
-    """Return the plan that gives each item, with its answers as they are, exactly one task."""
+    """Return the plan that gives each dispute, with its answers as they are, exactly one task."""
     existing = list(existing)
-    known = {task.item for task in existing}
-    wanted = {item.key for item in items}
-    there = [item for item in items if item.image_id in shown.images]
-    fresh = [item for item in there if item.key not in known]
-    places = [served_place(shown.data / shown.images[item.image_id]["path"], shown.media_root) for item in fresh]
+    known = {task.dispute for task in existing}
+    wanted = {dispute.key for dispute in disputes}
+    there = [dispute for dispute in disputes if dispute.image_id in shown.images]
+    fresh = [dispute for dispute in there if dispute.key not in known]
+    places = [served_place(shown.data / shown.images[dispute.image_id]["path"], shown.media_root) for dispute in fresh]
     return QueuePlan(
-        new=tuple(queue_task(item, config=config, shown=shown) for item in fresh),
+        new=tuple(queue_task(dispute, config=config, shown=shown) for dispute in fresh),
         queued=tuple(fresh),
         kept=len(there) - len(fresh),
-        obsolete=tuple(task.task_id for task in existing if task.item not in wanted and not task.answers),
+        obsolete=tuple(task.task_id for task in existing if task.dispute not in wanted and not task.answers),
         media=tuple(sorted({place.parts[0] for place in places})),
-        without_picture=tuple(item for item in items if item.image_id not in shown.images),
+        without_picture=tuple(dispute for dispute in disputes if dispute.image_id not in shown.images),
     )
 
 
-def queue_task(item: Item, *, config: LabelConfig, shown: Shown) -> dict[str, Any]:
-    """Return the task of one item: each answer is a prediction that carries its letter only."""
-    row = shown.images[item.image_id]
+def queue_task(dispute: Dispute, *, config: LabelConfig, shown: Shown) -> dict[str, Any]:
+    """Return the task of one dispute: each answer is a prediction that carries its letter only."""
+    row = shown.images[dispute.image_id]
     place = served_place(shown.data / row["path"], shown.media_root)
     size_wh = row["width_px"], row["height_px"]
     predictions, both = [], []
-    lettered = [given for given in item.given if given.letter]
+    lettered = [given for given in dispute.given if given.letter]
     for given in lettered:
         marks = [replace(given.instance, instance_id=f"{given.letter}1")] if given.instance else []
         results, _ = results_from_instances(marks, config=config, size_wh=size_wh)
@@ -107,10 +107,10 @@ def queue_task(item: Item, *, config: LabelConfig, shown: Shown) -> dict[str, An
         both += [_outline(mark, given.letter, size_wh) for mark in marks]
     predictions.append({"model_version": TOGETHER, "result": both})
     data = task_data(row, place) | {
-        "sha256": item.image_id,
-        "item": item.key,
-        "what": _in_names(item.detail, shown),
-        "answers": answers_html(item, shown),
+        "sha256": dispute.image_id,
+        "dispute": dispute.key,
+        "what": _in_names(dispute.detail, shown),
+        "answers": answers_html(dispute, shown),
     }
     return {"data": data, "predictions": predictions}
 
@@ -133,25 +133,25 @@ def _outline(mark: Instance, letter: str, size_wh: tuple[int, int]) -> dict[str,
     }
 
 
-def queue_row(item: Item) -> dict[str, Any]:
+def queue_row(dispute: Dispute) -> dict[str, Any]:
     """Return the row of `tables.QUEUE` that says the same: who is behind each letter stays here."""
     return {
-        "item_id": item.item_id,
-        "answers_digest": item.answers_digest,
-        "image_id": item.image_id,
-        "project": item.project,
-        "kinds": [kind.value for kind in item.kinds],
-        "question": item.question,
-        "detail": item.detail,
-        "least_iou": item.least_iou,
-        "given": canonical_json([given.to_json() for given in item.given]),
+        "dispute_id": dispute.dispute_id,
+        "answers_digest": dispute.answers_digest,
+        "image_id": dispute.image_id,
+        "project": dispute.project,
+        "kinds": [kind.value for kind in dispute.kinds],
+        "question": dispute.question,
+        "detail": dispute.detail,
+        "least_iou": dispute.least_iou,
+        "given": canonical_json([given.to_json() for given in dispute.given]),
     }
 
 
-def answers_html(item: Item, shown: Shown) -> str:
+def answers_html(dispute: Dispute, shown: Shown) -> str:
     """Return a table with a column an answer, in the words of the page's language."""
-    lettered = [given for given in item.given if given.letter]
-    told = [_told(item, given, shown) for given in lettered]
+    lettered = [given for given in dispute.given if given.letter]
+    told = [_told(dispute, given, shown) for given in lettered]
     subjects = list(dict.fromkeys(subject for answer in told for subject in answer))
     head = "".join(f"<th>{given.letter}</th>" for given in lettered)
     rows = []
@@ -163,14 +163,14 @@ def answers_html(item: Item, shown: Shown) -> str:
     return f'<table border="1" cellpadding="4"><tr><th></th>{head}</tr>{"".join(rows)}</table>'
 
 
-def _told(item: Item, given: Given, shown: Shown) -> dict[str, str]:
+def _told(dispute: Dispute, given: Given, shown: Shown) -> dict[str, str]:
     """Return what one answer says, subject by subject."""
-    if item.question is not None:
-        facet = next((each for each in shown.taxonomy.facets if each.code == item.question), None)
+    if dispute.question is not None:
+        facet = next((each for each in shown.taxonomy.facets if each.code == dispute.question), None)
         names = facet.values if facet else {}
         said = ", ".join(_name(names.get(value, {"en": value}), shown) for value in given.values)
-        labelled = _name(WORDS["labelled"], shown) if item.question == REJECT else "-"
-        return {_name(facet.names, shown) if facet else item.question: said or labelled}
+        labelled = _name(WORDS["labelled"], shown) if dispute.question == REJECT else "-"
+        return {_name(facet.names, shown) if facet else dispute.question: said or labelled}
     if given.instance is None:
         return {_name(WORDS["object"], shown): _name(WORDS["not_marked"], shown)}
     return {

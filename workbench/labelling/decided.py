@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import tables
-from workbench.domain.adjudication import Decision, Item
+from workbench.domain.adjudication import Decision, Dispute
 from workbench.domain.lineage import canonical_json
 from workbench.labelling.adjudicating import queue_row
 from workbench.labelling.deciding import decision_row
@@ -18,16 +18,16 @@ _FILES = ("corrections.parquet", "decisions.parquet", "export.json", "queue.parq
 
 
 def read_queue(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return everything that was ever put before adjudicators, by ``item_id.answers_digest``."""
+    """Return everything that was ever put before adjudicators, by ``dispute_id.answers_digest``."""
     path = folder / "queue.parquet"
     rows = tables.read_rows(path, tables.QUEUE) if path.is_file() else []
-    return {f"{row['item_id']}.{row['answers_digest']}": row for row in rows}
+    return {f"{row['dispute_id']}.{row['answers_digest']}": row for row in rows}
 
 
-def append_queue(folder: Path, items: Iterable[Item]) -> None:
-    """Add items to the queue's record; those that stand there stay as they are."""
+def append_queue(folder: Path, disputes: Iterable[Dispute]) -> None:
+    """Add disputes to the queue's record; those that stand there stay as they are."""
     known = read_queue(folder)
-    rows = [*known.values(), *(queue_row(item) for item in items if item.key not in known)]
+    rows = [*known.values(), *(queue_row(dispute) for dispute in disputes if dispute.key not in known)]
     folder.mkdir(parents=True, exist_ok=True)
     tables.write_table(folder / "queue.parquet", tables.QUEUE, rows)
     write_manifest(folder, [name for name in _FILES if (folder / name).is_file()])

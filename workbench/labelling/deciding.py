@@ -30,7 +30,7 @@ class Known:
     config
         The project of the adjudicators.
     queue
-        Rows of `tables.QUEUE` by ``item_id.answers_digest``: everything that was ever put before adjudicators.
+        Rows of `tables.QUEUE` by ``dispute_id.answers_digest``: everything that was ever put before adjudicators.
     images
         Rows of `tables.IMAGES` by the id of the photograph as delivered.
     rules
@@ -63,11 +63,11 @@ def decisions_from_export(
     findings: list[Finding] = []
     for task in clean:
         where = f"task {task['id']} of project {known.config.project}"
-        row = known.queue.get(str(task["data"].get("item")))
+        row = known.queue.get(str(task["data"].get("dispute")))
         answers = [answer for answer in task["annotations"] if not answer["was_cancelled"]]
         if answers and row is None:
             findings.append(
-                _problem("adjudication.unknown-item", where, "is about nothing that was put into the queue.")
+                _problem("adjudication.unknown-dispute", where, "is about nothing that was put into the queue.")
             )
         for answer in answers if row else ():
             decision, problems = _decision(answer, row or {}, known, f"{where}, answer {answer['id']},")
@@ -90,7 +90,7 @@ def _decision(
         return None, problems
     decided_at = str(answer.get("updated_at") or answer["created_at"])
     said = canonical_json([answer["unique_id"], decided_at, list(results)])
-    decision_id = short_id(row["item_id"], row["answers_digest"], said)
+    decision_id = short_id(row["dispute_id"], row["answers_digest"], said)
     drawn, problems = _drawn(results, row, known, where, (decision_id, answer["completed_by"]))
     given = json.loads(row["given"])
     values = tuple(sorted(tag.value for tag in tags if tag.question == row["question"]))
@@ -106,7 +106,7 @@ def _decision(
     corrected = fields["verdict"] == Verdict.CORRECTED
     decision = Decision(
         decision_id=decision_id,
-        **{name: row[name] for name in ("item_id", "answers_digest", "image_id", "project", "question")},
+        **{name: row[name] for name in ("dispute_id", "answers_digest", "image_id", "project", "question")},
         verdict=Verdict(fields["verdict"]),
         reason=fields["reason"],
         reference=fields.get("reference"),
@@ -218,7 +218,7 @@ def decision_row(decision: Decision) -> dict[str, Any]:
     """Return the row of `tables.DECISIONS` that says the same; its drawings stand in a table of their own."""
     return {
         "decision_id": decision.decision_id,
-        "item_id": decision.item_id,
+        "dispute_id": decision.dispute_id,
         "answers_digest": decision.answers_digest,
         "image_id": decision.image_id,
         "project": decision.project,

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from workbench import tables
 from workbench.adjudication.decisions import FOLDER, all_decisions
-from workbench.adjudication.items import letters
-from workbench.adjudication.queue import order_items, stale_decisions
+from workbench.adjudication.disputes import letters
+from workbench.adjudication.queue import order_disputes, stale_decisions
 from workbench.adjudication.stage import ACTIVITY, read_case_files, run_adjudication, settle_all
-from workbench.domain.adjudication import Item, Kind
+from workbench.domain.adjudication import Dispute, Kind
 from workbench.domain.annotation import Annotation, Instance, Pass, Shape, Tag
 from workbench.domain.findings import Finding
 from workbench.domain.geometry import Box
@@ -88,9 +88,9 @@ class Bench:
     def folder(self) -> Path:
         return self.layout.labelling / FOLDER
 
-    def open(self) -> list[Item]:
+    def open(self) -> list[Dispute]:
         outcomes = settle_all(*read_case_files(self.layout, self.params, self.taxonomy))
-        return order_items([item for of in outcomes.values() for item in of.items], self.params["queue"])
+        return order_disputes([dispute for of in outcomes.values() for dispute in of.disputes], self.params["queue"])
 
     def push(self) -> tuple[int, int]:
         """Fill the queue; return how many tasks are new, and how many were taken out."""
@@ -140,8 +140,8 @@ class Bench:
         }
 
     def letter_of(self, who: str) -> str:
-        (item,) = self.open()
-        return next(given.letter for given in item.given if given.annotator == who)
+        (dispute,) = self.open()
+        return next(given.letter for given in dispute.given if given.annotator == who)
 
     def after(self, verdict: str, *more: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
         """Queue the one disagreement, decide it, and return what became of it."""
@@ -362,10 +362,10 @@ def test_nobody_decides_about_an_answer_of_their_own(bench: Bench) -> None:
 
 def test_a_decision_about_something_never_queued_stays_out(bench: Bench) -> None:
     _category(bench).push()
-    bench.server.import_tasks(bench.project, [{"data": {"image": "", "sha256": PHOTO, "item": "made-up"}}])
+    bench.server.import_tasks(bench.project, [{"data": {"image": "", "sha256": PHOTO, "dispute": "made-up"}}])
     bench.decide("a_right")
     assert bench.pull() == 0
-    assert [finding.code for finding in bench.findings] == ["adjudication.unknown-item"]
+    assert [finding.code for finding in bench.findings] == ["adjudication.unknown-dispute"]
 
 
 @pytest.mark.parametrize(
@@ -417,6 +417,6 @@ def test_the_queue_goes_by_consequence_as_params_say_and_leaves_out_what_they_do
         answer("p", box("a"), box("c", x=100), box("e", x=150, side=20, transcription="1")),
         answer("q", box("b", "negative.tool"), box("d", x=112), box("f", x=150, side=20, transcription="7")),
     )
-    assert [item.kinds[0] for item in bench.open()] == ["category", "geometry", "transcription"]
+    assert [dispute.kinds[0] for dispute in bench.open()] == ["category", "geometry", "transcription"]
     bench.params["queue"] = ["transcription", "category"]
-    assert [item.kinds[0] for item in bench.open()] == ["transcription", "category"]
+    assert [dispute.kinds[0] for dispute in bench.open()] == ["transcription", "category"]

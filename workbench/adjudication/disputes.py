@@ -1,4 +1,4 @@
-"""Disagreements as items that an adjudicator can decide about, and which of them are decided already."""
+"""Disagreements as disputes that an adjudicator can decide about, and which of them are decided already."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from workbench.domain.adjudication import LETTERS, Decision, Given, Item, Kind
+from workbench.domain.adjudication import LETTERS, Decision, Dispute, Given, Kind
 from workbench.domain.annotation import Instance
 from workbench.domain.lineage import canonical_json, sha256_hex
 from workbench.domain.taxonomy import Taxonomy
@@ -29,7 +29,7 @@ class Case:
     rows
         Rows of `tables.ANNOTATIONS` by answer.
     decisions
-        The latest decision about each item of this photograph.
+        The latest decision about each dispute of this photograph.
     taxonomy
         Under whose versions renamed codes are still the same.
 
@@ -42,21 +42,21 @@ class Case:
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     taxonomy: Taxonomy | None = None
 
-    def decision_about(self, item: Item) -> Decision | None:
-        """Return the decision about an item, if the answers are still those that were judged."""
-        decision = self.decisions.get(item.item_id)
-        return decision if decision and still_stands(decision, item, self.taxonomy) else None
+    def decision_about(self, dispute: Dispute) -> Decision | None:
+        """Return the decision about a dispute, if the answers are still those that were judged."""
+        decision = self.decisions.get(dispute.dispute_id)
+        return decision if decision and still_stands(decision, dispute, self.taxonomy) else None
 
 
-def object_item(
+def object_dispute(
     case: Case,
     members: Mapping[str, Instance],
     problems: Sequence[tuple[Kind, str]],
     *,
     least_iou: float | None,
     annotators: Sequence[str],
-) -> Item:
-    """Return the item about one object: ``members`` marked it, the other ``annotators`` did not."""
+) -> Dispute:
+    """Return the dispute about one object: ``members`` marked it, the other ``annotators`` did not."""
     said = {name: members.get(name) for name in annotators}
     marks = sorted(instance.instance_id for instance in members.values())
     given = [
@@ -69,11 +69,13 @@ def object_item(
         )
         for name, instance in said.items()
     ]
-    return _item(case, ["object", *marks], problems, given, question=None, least_iou=least_iou)
+    return _dispute(case, ["object", *marks], problems, given, question=None, least_iou=least_iou)
 
 
-def question_item(case: Case, question: str, values: Mapping[str, tuple[str, ...]], kind: Kind, detail: str) -> Item:
-    """Return the item about one question on the whole photograph, with each annotator's values."""
+def question_dispute(
+    case: Case, question: str, values: Mapping[str, tuple[str, ...]], kind: Kind, detail: str
+) -> Dispute:
+    """Return the dispute about one question on the whole photograph, with each annotator's values."""
     given = [
         Given(
             letter="",
@@ -84,7 +86,7 @@ def question_item(case: Case, question: str, values: Mapping[str, tuple[str, ...
         )
         for name, said in values.items()
     ]
-    return _item(case, ["question", question], [(kind, detail)], given, question=question, least_iou=None)
+    return _dispute(case, ["question", question], [(kind, detail)], given, question=question, least_iou=None)
 
 
 def letters(image_id: str, project: str, annotators: Sequence[str]) -> dict[str, str]:
@@ -97,12 +99,12 @@ def letters(image_id: str, project: str, annotators: Sequence[str]) -> dict[str,
     return dict(zip(drawn, LETTERS, strict=False))
 
 
-def still_stands(decision: Decision, item: Item, taxonomy: Taxonomy | None) -> bool:
-    """Return whether an item is about the very answers that a decision judged; codes may have been renamed since."""
-    if decision.answers_digest == item.answers_digest:
+def still_stands(decision: Decision, dispute: Dispute, taxonomy: Taxonomy | None) -> bool:
+    """Return whether a dispute is about the very answers that a decision judged; codes may have been renamed since."""
+    if decision.answers_digest == dispute.answers_digest:
         return True
     judged = {(given["annotation_id"], given["instance_id"]): given for given in decision.given}
-    today = {(given.annotation_id, given.instance and given.instance.instance_id): given for given in item.given}
+    today = {(given.annotation_id, given.instance and given.instance.instance_id): given for given in dispute.given}
     if taxonomy is None or judged.keys() != today.keys():
         return False
     for key, given in today.items():
@@ -114,7 +116,7 @@ def still_stands(decision: Decision, item: Item, taxonomy: Taxonomy | None) -> b
     return True
 
 
-def _item(
+def _dispute(
     case: Case,
     about: Sequence[str],
     problems: Sequence[tuple[Kind, str]],
@@ -122,15 +124,15 @@ def _item(
     *,
     question: str | None,
     least_iou: float | None,
-) -> Item:
+) -> Dispute:
     names = letters(case.image_id, case.project, [each.annotator for each in given])
     shown = sorted(
         (replace(each, letter=names.get(each.annotator, "")) for each in given),
         key=lambda each: (each.letter or "~", each.annotator),
     )
     judged = [[each.annotation_id, each.instance and each.instance.category, each.content] for each in shown]
-    return Item(
-        item_id=_short(canonical_json([case.image_id, case.project, *about])),
+    return Dispute(
+        dispute_id=_short(canonical_json([case.image_id, case.project, *about])),
         answers_digest=_short(canonical_json(judged)),
         image_id=case.image_id,
         project=case.project,
