@@ -244,11 +244,40 @@ ANNOTATIONS = pa.schema(
         _field("image_id", _TEXT, "the photograph answered about"),
         _field("project", _TEXT, "labelling task type, a folder of label_configs"),
         _field("annotator", _TEXT, "pseudonym"),
-        _field("pass_", _TEXT, "blind1, blind2, review, adjudication or imported"),
+        _field("pass_", _TEXT, "blind1, blind2, review, adjudication, imported or gold (a hidden check)"),
         _field("submitted_at", _TEXT, "ISO 8601, UTC", nullable=True),
         _field("lead_time_s", _REAL, "seconds spent", nullable=True),
         _field("source", _TEXT, "label-studio, or the format imported from"),
         _field("taxonomy_version", _TEXT, "version of the codes used"),
+    ]
+)
+
+#: A row a version of an answer (data/02_labelling/<project>/history.parquet): rows are only ever added.
+ANSWER_HISTORY = pa.schema(
+    [
+        _field("annotation_id", _TEXT, "the answer, as in annotations.parquet"),
+        _field("version", _INT, "1 for the answer as first seen, then one more for each change"),
+        _field("event", _TEXT, "given, edited, skipped or deleted"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "labelling task type, a folder of label_configs"),
+        _field("task_id", _INT, "the task's number in Label Studio"),
+        _field("place", _TEXT, "the project in Label Studio where it was given"),
+        _field("annotator", _TEXT, "pseudonym of whose answer it is said to be"),
+        _field(
+            "changed_by", _TEXT, "pseudonym of who wrote this version; null if the server does not say", nullable=True
+        ),
+        _field("given_at", _TEXT, "when the answer was first given, ISO 8601, UTC"),
+        _field("changed_at", _TEXT, "when this version was written, or found deleted, ISO 8601, UTC"),
+        _field("lead_time_s", _REAL, "seconds spent", nullable=True),
+        _field("guide_version", _TEXT, "version of the guide shown then", nullable=True),
+        _field("taxonomy_version", _TEXT, "version of the codes offered then", nullable=True),
+        _field(
+            "result",
+            _TEXT,
+            "what was answered, canonical JSON as Label Studio keeps it; null if deleted",
+            nullable=True,
+        ),
+        _field("digest", _TEXT, "SHA-256 of result, annotator and event: what makes two versions differ"),
     ]
 )
 

@@ -106,7 +106,7 @@ def _fill(workspace: Workspace, server: Labeller, plan: QueuePlan, config: Label
     server.import_tasks(project_id, plan.new)
     server.open_on(project_id, TOGETHER)
     if plan.obsolete:
-        server.delete_tasks(project_id, plan.obsolete)
+        server.remove_untouched(project_id, plan.obsolete)
     return project_id
 
 

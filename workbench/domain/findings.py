@@ -172,6 +172,16 @@ CODES: dict[str, str] = {
     "adjudication.stale-decision": "The answers that a decision is about have changed since.",
     "adjudication.unknown-reference": "A decision cites a guideline or calibre that there is not.",
     "adjudication.unknown-id": "There is no ground-truth object or labelled photograph of that id.",
+    "labelling.no-campaign": "There is no such labelling campaign.",
+    "labelling.campaign-invalid": "A campaign's file cannot be used as it is written.",
+    "labelling.answer-edited": "An answer was changed after it was pulled, or by somebody whose answer it is not.",
+    "labelling.answer-deleted": "An answer that was pulled is no longer in Label Studio.",
+    "labelling.duplicate-task": "A photograph has more tasks than it should.",
+    "labelling.too-few-labellers": "Photographs of a campaign need more labellers than may be given them.",
+    "labelling.gold-unusable": "A photograph named as a check cannot serve as one.",
+    "labelling.nothing-chosen": "A campaign's query finds no photograph.",
+    "labelling.scores-unusable": "A table of scores cannot be read.",
+    "labelling.campaign-exists": "A campaign of that name exists; its file is edited, never written over.",
     "labelling.simplified": "A pre-annotation could only be shown as a box, or not at all.",
 }
 

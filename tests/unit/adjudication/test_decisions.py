@@ -100,7 +100,7 @@ class Bench:
         plan = plan_queue(self.open(), self.server.tasks(self.project), config=CONFIG, shown=shown)
         decided.append_queue(self.folder, plan.queued)
         self.server.import_tasks(self.project, plan.new)
-        self.server.delete_tasks(self.project, plan.obsolete)
+        self.server.remove_untouched(self.project, plan.obsolete)
         return len(plan.new), len(plan.obsolete)
 
     def decide(
