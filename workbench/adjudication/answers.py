@@ -12,7 +12,7 @@ from workbench.domain.annotation import Instance, Pass
 from workbench.domain.findings import Finding, Refused, refused
 from workbench.domain.taxonomy import REJECT, About, Taxonomy
 from workbench.layout import Layout
-from workbench.tables import ANNOTATIONS, INSTANCES, TAGS, read_rows, read_stand_ins, row_instance
+from workbench.tables import ANNOTATIONS, ANSWER_HISTORY, INSTANCES, TAGS, read_rows, read_stand_ins, row_instance
 
 #: One annotator's answers about a whole photograph: for each question the values given, sorted.
 Said = Mapping[str, tuple[str, ...]]
@@ -31,7 +31,7 @@ class Answers:
     latest
         The id of each such annotator's answer.
     rows
-        Rows of `tables.ANNOTATIONS` by answer.
+        Rows of `tables.ANNOTATIONS` by answer, with the ``guide_version`` it was given under.
     draws
         Whether objects are drawn in the project; else it only asks about whole photographs.
     image_id
@@ -79,7 +79,7 @@ def read_answers(layout: Layout, taxonomy: Taxonomy) -> dict[str, dict[str, Answ
     found: dict[str, dict[str, Answers]] = {}
     for folder in snapshots:
         annotations, instances = _snapshot(folder)
-        said = _said(folder)
+        said, guides = _said(folder), _guides(folder)
         draws = any(instances.values()) or not any(set(about) - {REJECT} for about in said.values())
         for row in sorted(annotations, key=lambda row: (row["submitted_at"] or "", row["annotation_id"])):
             if row["pass_"] == Pass.GOLD:
@@ -97,7 +97,7 @@ def read_answers(layout: Layout, taxonomy: Taxonomy) -> dict[str, dict[str, Answ
             # Someone's later answer to the same photograph supersedes the earlier one; both stay in the snapshot.
             kind.pop(row["annotator"], None)
             kind[row["annotator"]] = given
-            of.rows[row["annotation_id"]] = row
+            of.rows[row["annotation_id"]] = {**row, "guide_version": guides.get(row["annotation_id"])}
             if kind is of.blind:
                 of.latest[row["annotator"]] = row["annotation_id"]
                 of.said[row["annotator"]] = said.get(row["annotation_id"], {})
@@ -114,6 +114,14 @@ def _said(folder: Path) -> dict[str, Said]:
         answer: {question: tuple(sorted(values)) for question, values in about.items()}
         for answer, about in found.items()
     }
+
+
+def _guides(folder: Path) -> dict[str, str]:
+    """Return the version of the guide that each answer was given under, as far as its history tells."""
+    path = folder / "history.parquet"
+    columns = ["annotation_id", "guide_version"]
+    rows = read_rows(path, ANSWER_HISTORY, columns) if path.is_file() else ()
+    return {row["annotation_id"]: row["guide_version"] for row in rows if row["guide_version"]}
 
 
 def _in_todays_codes(
