@@ -166,6 +166,7 @@ CODES: dict[str, str] = {
     "labelling.import-unmatched": "Existing labels name a photograph that is not among those admitted.",
     "labelling.import-size": "Existing labels were drawn on an image of another size or orientation.",
     "labelling.import-empty": "Existing labels hold nothing for any photograph of the workspace.",
+    "adjudication.own-commands": "The project of the adjudicators is filled and read by commands of its own.",
     "adjudication.unknown-dispute": "A decision is about a disagreement that was never put into the queue.",
     "adjudication.incomplete-decision": "A decision lacks its verdict, its reason, or what it says was corrected.",
     "adjudication.own-answer": "Somebody decided about a disagreement that their own answer is part of.",

@@ -90,6 +90,26 @@ def read_label_config(folder: Path, taxonomy: Taxonomy, *, language: str = "en")
     return compile_label_config(folder.name, document, shown, taxonomy, language=language)
 
 
+def read_labellers_config(folder: Path, taxonomy: Taxonomy, *, language: str = "en") -> LabelConfig:
+    """Return a compiled project that labellers answer in, as `read_label_config` does.
+
+    Raises
+    ------
+    Refused
+        ``adjudication.own-commands`` for the project of the adjudicators, else as `read_label_config`.
+
+    """
+    config = read_label_config(folder, taxonomy, language=language)
+    if config.verdict:
+        raise refused(
+            "adjudication.own-commands",
+            f"project {config.project}",
+            "holds what labellers disagree about, and no photographs to label.",
+            "Fill it with `workbench adjudication queue` and read it with `workbench adjudication decisions`.",
+        )
+    return config
+
+
 def compile_label_config(
     project: str, document: object, guidelines: str, taxonomy: Taxonomy, *, language: str
 ) -> LabelConfig:

@@ -13,7 +13,7 @@ from workbench.domain.taxonomy import REJECT, Taxonomy
 from workbench.labelling.check import check_project, project_folders
 from workbench.labelling.drawings import drawings
 from workbench.labelling.guidelines import guideline_rules, guidelines_html
-from workbench.labelling.label_config import compile_label_config, read_label_config
+from workbench.labelling.label_config import compile_label_config, read_label_config, read_labellers_config
 from workbench.labelling.words import CONFIDENCES
 
 CONFIGS = Path(__file__).resolve().parents[3] / "label_configs"
@@ -210,3 +210,9 @@ def test_a_project_may_ask_without_drawing_but_not_do_neither(taxonomy: Taxonomy
 def test_a_rule_of_the_guidelines_keeps_its_number_across_pictures_and_lines() -> None:
     rules = guideline_rules("# T\n- one\n  goes on\n\n![p](x.svg)\n\n- two\n\ntext\n- three")
     assert rules == ("one goes on", "two", "three")
+
+
+def test_the_project_of_the_adjudicators_is_not_one_to_label_in(taxonomy: Taxonomy) -> None:
+    assert read_labellers_config(CONFIGS / "triage", taxonomy).project == "triage"
+    with pytest.raises(Refused, match="adjudication queue"):
+        read_labellers_config(CONFIGS / "adjudication", taxonomy)
