@@ -112,29 +112,72 @@ class MeshReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabellerProject:
+    """A project as the labelling server holds it; ``made_at`` tells it from one of the same number on another server."""
+
+    project_id: int
+    title: str
+    description: str = ""
+    made_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabellerTask:
-    """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown."""
+    """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown.
+
+    ``answers`` counts submitted answers, ``skips`` refusals; ``begun`` says whether somebody has saved unfinished work.
+    ``dispute`` names the disagreement that a task of the adjudicators is about.
+    """
 
     task_id: int
     sha256: str
     predictions: int
     answers: int
     image: str = ""
+    dispute: str = ""
+    skips: int = 0
+    begun: bool = False
+    made_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabellerChange:
+    """A task that was touched, and when; ISO 8601 as the server writes it, so that later sorts later."""
+
+    task_id: int
+    changed_at: str
 
 
 class Labeller(Protocol):
     """Puts photographs before people and gives back their answers.
 
     Every method raises ``Busy`` ``labelling.server-away`` if the server does not answer and ``Refused``
-    ``labelling.server-refused`` if it does not accept what it is asked.
+    ``labelling.server-refused`` if it does not accept what it is asked. After ``Busy`` nobody knows whether what was
+    asked has been done, or will be: look before asking again.
     """
 
-    def find_project(self, title: str) -> int | None:
-        """Return the id of the project of that title, None if there is none."""
+    def projects(self) -> list[LabellerProject]:
+        """Return all projects, oldest first."""
         ...
 
-    def ensure_project(self, title: str, *, label_config: str, instructions: str, overlap: int) -> int:
-        """Make the project, or bring it to this config and overlap; return its id."""
+    def find_project(self, title: str) -> int | None:
+        """Return the id of the oldest project of that title, None if there is none."""
+        ...
+
+    def ensure_project(
+        self,
+        title: str,
+        *,
+        label_config: str,
+        instructions: str,
+        overlap: int,
+        suggestions: bool = True,
+        description: str | None = None,
+    ) -> int:
+        """Make the project, or bring it to this config and overlap; return its id.
+
+        ``suggestions`` says whether pre-annotations are shown; no ``description`` leaves the one it has.
+        """
         ...
 
     def ensure_media(self, project_id: int, folders: Sequence[Path]) -> None:
@@ -142,27 +185,46 @@ class Labeller(Protocol):
         ...
 
     def tasks(self, project_id: int) -> list[LabellerTask]:
-        """Return the project's tasks, without their answers."""
+        """Return the project's tasks, oldest first, without their answers."""
         ...
 
     def import_tasks(self, project_id: int, tasks: Sequence[Mapping[str, Any]]) -> int:
-        """Add tasks (``data`` and perhaps ``predictions``); return how many were added."""
+        """Add tasks (``data`` and perhaps ``predictions``) in this order; return how many were added."""
         ...
 
     def update_task(self, task_id: int, data: Mapping[str, Any]) -> None:
         """Put other ``data`` into a task; its answers stay."""
         ...
 
+    def remove_untouched(self, project_id: int, task_ids: Sequence[int]) -> None:
+        """Delete those of the tasks that nobody has answered or skipped; the server itself looks, at that moment."""
+        ...
+
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:
         """Add pre-annotations (``task``, ``model_version``, ``result``) to tasks."""
+        ...
+
+    def open_on(self, project_id: int, model_version: str) -> None:
+        """Have the project's tasks open on the pre-annotations of this name, whatever others they carry."""
         ...
 
     def answer(self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float) -> int:
         """Submit an answer to a task as the user this labeller acts for; return its number."""
         ...
 
-    def export(self, project_id: int) -> list[dict[str, Any]]:
-        """Return the answered tasks with their ``annotations``; each one's ``completed_by`` is the user's e-mail."""
+    def changes(self, project_id: int, since: str) -> list[LabellerChange]:
+        """Return the tasks touched at or after a moment (``""``: all), in order of id."""
+        ...
+
+    def count_answers(self, project_id: int) -> int:
+        """Return how many answers, skips among them, all tasks have together."""
+        ...
+
+    def export(self, project_id: int, task_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """Return the answered tasks, all or those named, with their ``annotations``.
+
+        ``completed_by`` and ``updated_by`` of an annotation are users' e-mails.
+        """
         ...
 
 

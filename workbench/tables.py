@@ -79,6 +79,7 @@ ITEMS = pa.schema(
         _field("country_of_manufacture", _TEXT, "ISO 3166-1 alpha-2 code", nullable=True),
         _field("year", _INT, "year of manufacture", nullable=True),
         _field("lot_number", _TEXT, "lot as marked", nullable=True),
+        _field("replica_of", _TEXT, "the design that a stand-in was made from, as in the catalogue", nullable=True),
     ]
 )
 
@@ -243,7 +244,7 @@ ANNOTATIONS = pa.schema(
         _field("image_id", _TEXT, "the photograph answered about"),
         _field("project", _TEXT, "labelling task type, a folder of label_configs"),
         _field("annotator", _TEXT, "pseudonym"),
-        _field("pass_", _TEXT, "blind1, blind2, review, adjudication or imported"),
+        _field("pass_", _TEXT, "blind1, blind2, review, adjudication, imported or gold (a hidden check)"),
         _field("submitted_at", _TEXT, "ISO 8601, UTC", nullable=True),
         _field("lead_time_s", _REAL, "seconds spent", nullable=True),
         _field("source", _TEXT, "label-studio, or the format imported from"),
@@ -251,13 +252,140 @@ ANNOTATIONS = pa.schema(
     ]
 )
 
+#: A row a version of an answer (data/02_labelling/<project>/history.parquet): rows are only ever added.
+ANSWER_HISTORY = pa.schema(
+    [
+        _field("annotation_id", _TEXT, "the answer, as in annotations.parquet"),
+        _field("version", _INT, "1 for the answer as first seen, then one more for each change"),
+        _field("event", _TEXT, "given, edited, skipped or deleted"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "labelling task type, a folder of label_configs"),
+        _field("task_id", _INT, "the task's number in Label Studio"),
+        _field("place", _TEXT, "the project in Label Studio where it was given"),
+        _field("annotator", _TEXT, "pseudonym of whose answer it is said to be"),
+        _field(
+            "changed_by", _TEXT, "pseudonym of who wrote this version; null if the server does not say", nullable=True
+        ),
+        _field("given_at", _TEXT, "when the answer was first given, ISO 8601, UTC"),
+        _field("changed_at", _TEXT, "when this version was written, or found deleted, ISO 8601, UTC"),
+        _field("lead_time_s", _REAL, "seconds spent", nullable=True),
+        _field("guide_version", _TEXT, "version of the guide shown then", nullable=True),
+        _field("taxonomy_version", _TEXT, "version of the codes offered then", nullable=True),
+        _field(
+            "result",
+            _TEXT,
+            "what was answered, canonical JSON as Label Studio keeps it; null if deleted",
+            nullable=True,
+        ),
+        _field("digest", _TEXT, "SHA-256 of result, annotator and event: what makes two versions differ"),
+    ]
+)
+
 #: A row a disagreement between annotators (data/03_adjudication/disagreements.parquet).
 DISAGREEMENTS = pa.schema(
     [
         _field("image_id", _TEXT, "the photograph"),
-        _field("kind", _TEXT, "category, unmatched, geometry, facet, transcription, single, dissent or relabel"),
+        _field(
+            "kind",
+            _TEXT,
+            "reject, category, unmatched, tag, geometry, transcription, facet, single, dissent or relabel",
+        ),
         _field("instance_ids", pa.list_(_TEXT), "the instances concerned"),
         _field("detail", _TEXT, "one sentence"),
+    ]
+)
+
+#: Which answer a letter stood for: beside each disagreement put into the queue, and beside each decision.
+_GIVEN = "canonical JSON list: letter, annotator, annotation_id, instance_id, category, values and content hash of each answer"
+
+#: A row a disagreement put before adjudicators (data/02_labelling/adjudication/queue.parquet); rows are only ever added.
+QUEUE = pa.schema(
+    [
+        _field("dispute_id", _TEXT, "stable id of the disagreement, while the answers are edited"),
+        _field("answers_digest", _TEXT, "hash of all that was answered; another one when an answer changes"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "the labelling project the answers were given in"),
+        _field("kinds", pa.list_(_TEXT), "reject, category, unmatched, tag, geometry, transcription, facet"),
+        _field(
+            "question", _TEXT, "the question about the whole photograph; null if it is about an object", nullable=True
+        ),
+        _field("detail", _TEXT, "what the disagreement is"),
+        _field("least_iou", _REAL, "least overlap of two answers' shapes, in [0, 1]", nullable=True),
+        _field("given", _TEXT, _GIVEN),
+    ]
+)
+
+#: A row a decision of an adjudicator (data/02_labelling/adjudication/decisions.parquet); rows are only ever added, and the
+#: latest about a disagreement counts while its answers stay as they were.
+DECISIONS = pa.schema(
+    [
+        _field("decision_id", _TEXT, "stable id of the decision"),
+        _field("dispute_id", _TEXT, "the disagreement"),
+        _field("answers_digest", _TEXT, "hash of the answers that were judged"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "the labelling project the answers were given in"),
+        _field(
+            "question", _TEXT, "the question about the whole photograph; null if it is about an object", nullable=True
+        ),
+        _field("verdict", _TEXT, "a_right, b_right, c_right, corrected, no_such_object or cannot_tell"),
+        _field("reason", _TEXT, "why, in the adjudicator's words"),
+        _field("reference", _TEXT, "what it rests on, as guideline:parts#3 or calibre:9x19mm", nullable=True),
+        _field("adjudicator", _TEXT, "pseudonym"),
+        _field("decided_at", _TEXT, "ISO 8601, UTC"),
+        _field("given", _TEXT, _GIVEN),
+        _field("values", pa.list_(_TEXT), "values the adjudicator gave to the question, when corrected"),
+        _field("taxonomy_version", _TEXT, "version of the codes used"),
+    ]
+)
+
+#: A row a ground-truth object: how it came to be (data/03_adjudication/accounts.parquet).
+ACCOUNTS = pa.schema(
+    [
+        _field("instance_id", _TEXT, "the ground-truth object"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "the labelling project"),
+        _field("decided_by", _TEXT, "agreement, single, adjudication or imported"),
+        _field("rule", _TEXT, "the rule that was applied, with its numbers"),
+        _field("answers", _TEXT, "canonical JSON list of the answers it follows from: who, when, versions, the mark"),
+        _field("mean_iou", _REAL, "mean overlap of the answers' shapes, in [0, 1]", nullable=True),
+        _field("least_iou", _REAL, "least overlap of the answers' shapes, in [0, 1]", nullable=True),
+        _field("open", pa.list_(_TEXT), "kinds of disagreement about it that nobody decided yet"),
+        _field("decision_id", _TEXT, "the adjudicator's decision", nullable=True),
+        _field("adjudicator", _TEXT, "pseudonym of who decided", nullable=True),
+        _field("decided_at", _TEXT, "when, ISO 8601, UTC", nullable=True),
+        _field("verdict", _TEXT, "what was decided", nullable=True),
+        _field("reason", _TEXT, "why", nullable=True),
+        _field("reference", _TEXT, "what it rests on", nullable=True),
+    ]
+)
+
+#: A row an answer that did not become ground truth (data/03_adjudication/dissent.parquet).
+DISSENT = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "the labelling project"),
+        _field("kind", _TEXT, "what it was about: reject, category, unmatched, tag, geometry, transcription or facet"),
+        _field("annotator", _TEXT, "pseudonym of who said it"),
+        _field("annotation_id", _TEXT, "the answer it is part of"),
+        _field("instance_id", _TEXT, "the mark; null where something was not marked", nullable=True),
+        _field("said", _TEXT, "what was said, as one sentence"),
+        _field("truth_instance_id", _TEXT, "the ground-truth object instead; null if there is none", nullable=True),
+        _field("overruled_by", _TEXT, "adjudication or majority"),
+        _field("decision_id", _TEXT, "the adjudicator's decision", nullable=True),
+        _field("reason", _TEXT, "why, in the adjudicator's words", nullable=True),
+    ]
+)
+
+#: A row an answer about a whole photograph that counts (data/03_adjudication/tags.parquet).
+PHOTOGRAPH_TAGS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "the labelling project"),
+        _field("question", _TEXT, "code of the facet asked of the photograph"),
+        _field("value", _TEXT, "code of the value; a row a value where several may be given"),
+        _field("annotators", _INT, "how many people answered the question"),
+        _field("decided_by", _TEXT, "agreement, majority, single or adjudication"),
+        _field("decision_id", _TEXT, "the adjudicator's decision", nullable=True),
     ]
 )
 
@@ -283,7 +411,7 @@ LABELLED = pa.schema(
     [
         _field("image_id", _TEXT, "the photograph"),
         _field("annotators", _INT, "how many people answered"),
-        _field("status", _TEXT, "agreed, disagreed, single, imported or adjudicated"),
+        _field("status", _TEXT, "agreed, disagreed, single, imported, adjudicated or rejected"),
     ]
 )
 
@@ -401,6 +529,19 @@ def _table(name: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> p
             msg = f"{name}: column {field.name} holds a null"
             raise ValueError(msg)
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def read_designs(folders: Iterable[Path]) -> dict[tuple[str, str], str]:
+    """Return the design that each stand-in was made from, by seizure and object.
+
+    Parameters
+    ----------
+    folders
+        Contributions in data/00_deliveries.
+
+    """
+    rows = read_all_rows([path for folder in folders if (path := folder / "items.parquet").is_file()], ITEMS)
+    return {(row["seizure_id"], row["item_id"]): row["replica_of"] for row in rows if row["replica_of"]}
 
 
 def read_columns(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:

@@ -80,8 +80,7 @@ def measure_agreement(
     }
     for kind in ("facets", "tags"):
         document[kind] = {
-            each.code: told.of(each.name, ("answered",), questions.FIGURES)
-            | {"pairs": questions.kappas(each, marks.annotators)}
+            each.code: told.of(each.name, ("answered",), questions.FIGURES) | {"pairs": questions.kappas(each)}
             for each in asked
             if each.kind == kind and totals[f"{each.name}.answered"][0]
         }
@@ -120,13 +119,16 @@ def _counted(
     marks: Marks, pairs: Pairs, objects: NDArray[np.int64], scopes: list[Scope], asked: list[Question]
 ) -> SumsByImage:
     """Return all sums that the figures follow from."""
-    sums = SumsByImage(images=max(1, len(marks.images)))
+    # Questions may be about photographs on which nobody looked for objects.
+    images = dict.fromkeys([*marks.images, *(image_id for question in asked for image_id in question.images)])
+    number = {image_id: place for place, image_id in enumerate(images)}
+    sums = SumsByImage(images=max(1, len(number)))
     tallies.add_pairs(sums, marks, pairs, scopes)
     for scope in scopes[1:]:
         tallies.add_pair_units(sums, marks, pairs, scope)
     tallies.add_object_units(sums, marks, objects)
     for question in asked:
-        questions.add_question(sums, question)
+        questions.add_question(sums, question, number)
     readings.add_readings(sums, marks, pairs)
     return sums
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workbench.domain.annotation import Pass, Shape
-from workbench.domain.taxonomy import Taxonomy
+from workbench.domain.taxonomy import REJECT, Taxonomy
 from workbench.layout import Layout
-from workbench.tables import ANNOTATIONS, INSTANCES, read_columns, read_stand_ins
+from workbench.tables import ANNOTATIONS, INSTANCES, TAGS, read_columns, read_stand_ins
 
 SHAPES = tuple(Shape)
 
@@ -28,7 +29,7 @@ _BOX = ("x_min", "y_min", "x_max", "y_max")
 SAID = ("annotation_id", "image_id", "project", "annotator", "pass_", "submitted_at", "lead_time_s", "taxonomy_version")
 DRAWN = ("annotation_id", "category", "shape", *_BOX, *_CARRIED)
 #: Passes in which somebody looks at a photograph without knowing what others say of it.
-_BLIND = tuple(each for each in Pass if each not in (Pass.ADJUDICATION, Pass.IMPORTED, Pass.GOLD))
+BLIND = tuple(each for each in Pass if each not in (Pass.ADJUDICATION, Pass.IMPORTED, Pass.GOLD))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,25 +95,49 @@ def read_marks(layout: Layout, taxonomy: Taxonomy) -> Marks:
     """Return the blind answers of all snapshots in data/02_labelling, in today's codes.
 
     What counts is what the adjudication stage counts: answers go to the image that stands for a photograph, someone's
-    later answer supersedes the earlier one, and a mark whose code was split or deprecated since takes no part.
+    later answer supersedes the earlier one, and a mark whose code was split or deprecated since takes no part. Who rejected a
+    photograph has not found it empty, and a project that only asks about whole photographs has no objects to miss: such
+    answers take no part.
     """
-    answers, drawn = read_answer_tables(layout, _BLIND)
+    answers, drawn = read_answer_tables(layout, BLIND)
     return arranged(answers, drawn, stand_ins=read_stand_ins(layout.intake), taxonomy=taxonomy)
 
 
 def read_answer_tables(layout: Layout, passes: Sequence[Pass]) -> tuple[pa.Table, pa.Table]:
-    """Return the rows of all snapshots' answers of some passes, and of the objects in them, with the columns needed."""
-    folders = sorted(path.parent for path in layout.labelling.glob("*/annotations.parquet"))
-    said = [ANNOTATIONS.empty_table().select(list(SAID))]
-    said += [read_columns(folder / "annotations.parquet", ANNOTATIONS, list(SAID)) for folder in folders]
-    answers = pa.concat_tables(said)
-    answers = answers.filter(pc.is_in(answers["pass_"], pa.array([each.value for each in passes])))
-    kept = pa.array(answers["annotation_id"].to_pylist(), pa.string())
-    drawn = [INSTANCES.empty_table().select(list(DRAWN))]
-    for folder in folders:
-        rows = read_columns(folder / "instances.parquet", INSTANCES, list(DRAWN))
-        drawn.append(rows.filter(pc.is_in(rows["annotation_id"], kept)))
-    return answers, pa.concat_tables(drawn)
+    """Return rows of the answers of some passes in which objects were looked for, and of their objects (`SAID`, `DRAWN`)."""
+    said, drawn = [ANNOTATIONS.empty_table().select(list(SAID))], [INSTANCES.empty_table().select(list(DRAWN))]
+    for path in sorted(layout.labelling.glob("*/annotations.parquet")):
+        rows = read_columns(path.with_name("instances.parquet"), INSTANCES, list(DRAWN))
+        tags = _tags(path.with_name("tags.parquet"))
+        if not len(rows) and pc.any(pc.not_equal(tags["question"], REJECT)).as_py():
+            continue
+        answers = read_columns(path, ANNOTATIONS, list(SAID))
+        rejected = tags.filter(pc.equal(tags["question"], REJECT))["annotation_id"].combine_chunks()
+        wanted = pc.and_not(
+            pc.is_in(answers["pass_"], pa.array([each.value for each in passes])),
+            pc.is_in(answers["annotation_id"], rejected),
+        )
+        said.append(answers.filter(wanted))
+        drawn.append(rows.filter(pc.is_in(rows["annotation_id"], said[-1]["annotation_id"].combine_chunks())))
+    return pa.concat_tables(said), pa.concat_tables(drawn)
+
+
+def read_blind_answers(layout: Layout) -> tuple[Marks, pa.Table]:
+    """Return the blind answers about whole photographs, without objects, and what was said of each (rows of `tables.TAGS`)."""
+    said, tags = [ANNOTATIONS.empty_table().select(list(SAID))], [TAGS.empty_table()]
+    for path in sorted(layout.labelling.glob("*/tags.parquet")):
+        said.append(read_columns(path.with_name("annotations.parquet"), ANNOTATIONS, list(SAID)))
+        tags.append(_tags(path))
+    answers, told = pa.concat_tables(said), pa.concat_tables(tags)
+    answers = answers.filter(pc.is_in(answers["pass_"], pa.array([each.value for each in BLIND])))
+    nothing = INSTANCES.empty_table().select(list(DRAWN))
+    marks = arranged(answers, nothing, stand_ins=read_stand_ins(layout.intake), taxonomy=None)
+    return marks, told.filter(pc.not_equal(told["question"], REJECT))
+
+
+def _tags(path: Path) -> pa.Table:
+    """Return what a snapshot says about whole photographs; older snapshots say nothing."""
+    return read_columns(path, TAGS) if path.is_file() else TAGS.empty_table()
 
 
 def arranged(answers: pa.Table, drawn: pa.Table, *, stand_ins: Mapping[str, str], taxonomy: Taxonomy | None) -> Marks:

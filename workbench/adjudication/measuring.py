@@ -49,7 +49,7 @@ def measured(layout: Layout, taxonomy: Taxonomy, params: Mapping[str, Any]) -> d
     match_iou = params["match_iou"]
     marks = read_marks(layout, taxonomy)
     pairs, objects = pair_answers(marks, match_iou=match_iou), object_of_marks(marks, match_iou=match_iou)
-    tags = read_tags(layout, marks)
+    tags = read_tags(layout)
     agreement = measure_agreement(marks, pairs, objects, bootstrap=bootstrap, tags=tags)
     checks = check_figures(read_checks(layout, taxonomy), match_iou=match_iou, bootstrap=bootstrap)
     gap_s = 60.0 * params["session_gap_min"]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from workbench.adjudication.marks import Marks
+from workbench.adjudication.marks import Marks, read_blind_answers
 from workbench.adjudication.sums import Figures, Sums, SumsByImage, ratio
 from workbench.adjudication.units import add_units, alpha_of
 from workbench.layout import Layout
-from workbench.tables import TAGS, read_columns
 
 Numbers = NDArray[np.integer]
 
@@ -28,7 +26,8 @@ FIGURES = ("alpha", "same_frac")
 class Question:
     """One question, and what was answered: of which unit, by which annotator, which of ``values``.
 
-    ``kind`` is facets or tags; a unit is an object, or a photograph put to a project.
+    ``kind`` is facets or tags; a unit is an object, or a photograph put to a project. ``annotator`` and ``image_of_unit``
+    are numbers in ``annotators`` and ``images``.
     """
 
     kind: str
@@ -38,6 +37,8 @@ class Question:
     annotator: Numbers
     value: Numbers
     image_of_unit: Numbers
+    images: Sequence[str]
+    annotators: Sequence[str]
 
     @property
     def name(self) -> str:
@@ -66,18 +67,19 @@ def facet_questions(marks: Marks, objects: Numbers) -> list[Question]:
                 annotator=marks.answer_annotator[marks.mark_answer[rows]],
                 value=place[rows],
                 image_of_unit=image_of_unit,
+                images=marks.images,
+                annotators=marks.annotators,
             )
         )
     return found
 
 
-def read_tags(layout: Layout, marks: Marks) -> list[Question]:
-    """Return the questions about whole photographs that were answered in the answers that count, by code.
+def read_tags(layout: Layout) -> list[Question]:
+    """Return the questions about whole photographs that were answered in the blind answers that count, by code.
 
     Where several values were given to a question, they are one value together: two people agree if they gave the same.
     """
-    paths = sorted(layout.labelling.glob("*/tags.parquet"))
-    table = pa.concat_tables([read_columns(path, TAGS) for path in paths] or [TAGS.empty_table()])
+    marks, table = read_blind_answers(layout)
     answer = pc.index_in(table["annotation_id"], marks.answer_ids)
     table = table.append_column("answer", answer).filter(pc.is_valid(answer))
     given: dict[str, dict[int, list[str]]] = {}
@@ -97,24 +99,27 @@ def read_tags(layout: Layout, marks: Marks) -> list[Question]:
                 annotator=marks.answer_annotator[answers],
                 value=np.array([values.index(word) for word in words], np.int64),
                 image_of_unit=marks.task_image,
+                images=marks.images,
+                annotators=marks.annotators,
             )
         )
     return found
 
 
-def add_question(sums: SumsByImage, question: Question) -> None:
-    """Count what was answered, where at least two people answered of one unit."""
+def add_question(sums: SumsByImage, question: Question, number: Mapping[str, int]) -> None:
+    """Count what was answered, where at least two people answered of one unit; ``number`` gives each image's number."""
+    image_of_unit = np.array([number[image_id] for image_id in question.images], np.int64)[question.image_of_unit]
     add_units(
         sums,
         question.name,
         unit=question.unit,
         value=question.value,
         values=len(question.values),
-        image_of_unit=question.image_of_unit,
+        image_of_unit=image_of_unit,
     )
-    answers = np.bincount(question.unit, minlength=len(question.image_of_unit))
+    answers = np.bincount(question.unit, minlength=len(image_of_unit))
     units = np.flatnonzero(answers > 1)
-    image = question.image_of_unit[units]
+    image = image_of_unit[units]
     sums.add(f"{question.name}.answered", image=image)
     keys, counts = np.unique(question.unit.astype(np.int64) * len(question.values) + question.value, return_counts=True)
     alike = np.bincount(keys // len(question.values), weights=counts * (counts - 1), minlength=len(answers))
@@ -129,13 +134,14 @@ def question_figures(sums: Sums, name: str) -> Figures:
     }
 
 
-def kappas(question: Question, annotators: Sequence[str]) -> list[dict[str, Any]]:
+def kappas(question: Question) -> list[dict[str, Any]]:
     """Return Cohen's kappa of every two annotators who answered of the same units; null where it is not defined.
 
     Cohen, A coefficient of agreement for nominal scales (1960): of the share o of same answers and the share e expected
     by chance from how often each of the two gives each value, kappa = (o - e) / (1 - e).
     """
     told = []
+    annotators = question.annotators
     held = [np.flatnonzero(question.annotator == number) for number in range(len(annotators))]
     for one in range(len(annotators)):
         for other in range(one + 1, len(annotators)):

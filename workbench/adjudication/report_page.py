@@ -31,7 +31,9 @@ class Measured:
 def report_page(measured: Measured, *, crop: Crop) -> str:
     """Return the page as HTML."""
     names = list(measured.labellers)
-    number = {name: place for place, name in enumerate(names, start=1)}
+    asked = [told for kind in ("facets", "tags") for told in measured.agreement[kind].values()]
+    answered = {name for told in asked for pair in told["pairs"] for name in pair["annotators"]}
+    number = {name: place for place, name in enumerate([*names, *sorted(answered - set(names))], start=1)}
     pairs = {tuple(pair["annotators"]): pair for pair in measured.agreement["pairs"]}
     agreement = measured.agreement
     page = Environment(
@@ -47,6 +49,7 @@ def report_page(measured: Measured, *, crop: Crop) -> str:
         categories=agreement["categories"],
         projects=agreement["projects"],
         confusions=agreement["confusions"],
+        only_asked=[name for name in number if name not in measured.labellers],
         questions=[(kind, code, told) for kind in ("facets", "tags") for code, told in agreement[kind].items()],
         texts=agreement["transcriptions"],
         labellers=measured.labellers,

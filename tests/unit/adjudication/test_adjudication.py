@@ -10,9 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.adjudication.consensus import decide
+from workbench.adjudication.answers import Answers
+from workbench.adjudication.consensus import Outcome
 from workbench.adjudication.matching import match_instances, overlap_matrix
-from workbench.adjudication.stage import ACTIVITY, Answers, run_adjudication, settle, settle_photograph
+from workbench.adjudication.settling import Rules, settle, settle_photograph
+from workbench.adjudication.stage import ACTIVITY, run_adjudication
 from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
 from workbench.domain.findings import Refused
 from workbench.domain.geometry import Box, box_iou, ring_box
@@ -30,14 +32,25 @@ from workbench.tables import (
 
 TAXONOMY_FILE = Path(__file__).resolve().parents[3] / "label_configs" / "taxonomy.yaml"
 TAXONOMY = Taxonomy.from_mapping(yaml.safe_load(TAXONOMY_FILE.read_text(encoding="utf-8")))
-PARAMS = {
+PARAMS: dict[str, Any] = {
     "match_iou": 0.5,
     "accept_iou": 0.7,
     "single_annotator": "accept",
     "bootstrap_rounds": 20,
     "bootstrap_seed": 1,
     "session_gap_min": 30,
+    "queue": ["category"],
 }
+
+
+def rules(**params: Any) -> Rules:
+    return Rules(params=PARAMS | params, decisions={})
+
+
+def decide(answers: dict[str, list[Instance]], *, match_iou: float, accept_iou: float) -> Outcome:
+    return settle(
+        Answers(blind=answers, adjudicated={}, imported={}), rules(match_iou=match_iou, accept_iou=accept_iou)
+    )
 
 
 def box(name: str, x: float, y: float, side: float = 10, category: str = "part.barrel", **more: object) -> Instance:
@@ -135,11 +148,11 @@ def test_two_empty_answers_agree() -> None:
 def test_people_outweigh_imports_and_adjudicators_outweigh_people() -> None:
     human, imported, judged = box("h", 0, 0), box("m", 50, 0), box("j", 90, 0)
     both = Answers(blind={"p": [human]}, adjudicated={}, imported={"import:coco": [imported]})
-    assert [t.box for t in settle(both, PARAMS).truth] == [human.box]
-    final = settle(replace(both, adjudicated={"z": [judged]}), PARAMS)
+    assert [t.box for t in settle(both, rules()).truth] == [human.box]
+    final = settle(replace(both, adjudicated={"z": [judged]}), rules())
     assert [t.box for t in final.truth] == [judged.box]
     assert final.disagreements[0]["instance_ids"] == ["h"]
-    assert settle(both, {**PARAMS, "single_annotator": "hold"}).status == "disagreed"
+    assert settle(both, rules(single_annotator="hold")).status == "disagreed"
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -172,7 +185,7 @@ def test_overlaps_of_many_boxes_are_those_of_each_two(seed: int) -> None:
 def test_projects_ask_different_things_so_their_answers_do_not_contradict() -> None:
     parts = Answers(blind={"p": [box("a", 0, 0)], "q": [box("b", 0, 0)]}, adjudicated={}, imported={})
     stamps = Answers(blind={"p": [box("c", 50, 0, category="ammo.headstamp")]}, adjudicated={}, imported={})
-    outcome = settle_photograph({"parts": parts, "headstamps": stamps}, PARAMS)
+    outcome = settle_photograph({"parts": parts, "headstamps": stamps}, rules())
     assert {truth.category for truth in outcome.truth} == {"part.barrel", "ammo.headstamp"}
     assert outcome.status == "single"
     assert not outcome.disagreements
@@ -222,6 +235,7 @@ def test_equal_answers_give_equal_bytes(tmp_path: Path) -> None:
         written.append({path.name: path.read_bytes() for path in layout.adjudication.iterdir()})
     assert written[0] == written[1]
     tables = {"instances.parquet", "disagreements.parquet", "labelled.parquet", "headstamps.parquet"}
+    tables |= {"accounts.parquet", "dissent.parquet", "tags.parquet"}
     plots = {"agreement_by_category.csv", "labellers.csv", "sessions.csv"}
     assert set(written[0]) == tables | plots | {"agreement.json", "labellers.json"}
 

@@ -356,11 +356,13 @@ def test_kappa_is_what_the_library_computes(said: list[tuple[int, int]]) -> None
         annotator=np.tile([0, 1], len(said)),
         value=np.array(said).reshape(-1),
         image_of_unit=np.arange(len(said)),
+        images=[f"i{number}" for number in range(len(said))],
+        annotators=["p", "q"],
     )
     sums = SumsByImage(images=len(said))
-    add_question(sums, question)
+    add_question(sums, question, {image_id: number for number, image_id in enumerate(question.images)})
     assert sums.totals()["tags.q.answered"][0] == len(said)
-    ours = kappas(question, ["p", "q"])[0]["kappa"]
+    ours = kappas(question)[0]["kappa"]
     if ours is None:
         assert len({value for pair in said for value in pair}) == 1
     else:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import krippendorff
 import numpy as np
 import pytest
 import yaml
@@ -13,12 +14,18 @@ from workbench.adjudication.sessions import fatigue_figures, place_answers, time
 from workbench.adjudication.stage import ACTIVITY, run_adjudication
 from workbench.domain.annotation import Instance, Shape
 from workbench.domain.geometry import Box
-from workbench.domain.taxonomy import Taxonomy
+from workbench.domain.taxonomy import REJECT, About, Taxonomy
 from workbench.layout import Layout
-from workbench.tables import ANNOTATIONS, INSTANCES, LABELLED, instance_row, read_rows, write_table
+from workbench.tables import ANNOTATIONS, INSTANCES, LABELLED, TAGS, instance_row, read_rows, write_table
 
 TAXONOMY_FILE = Path(__file__).resolve().parents[3] / "label_configs" / "taxonomy.yaml"
 TAXONOMY = Taxonomy.from_mapping(yaml.safe_load(TAXONOMY_FILE.read_text(encoding="utf-8")))
+QUESTION = next(
+    facet
+    for facet in TAXONOMY.facets
+    if facet.about is About.PHOTOGRAPH and facet.code != REJECT and len(facet.values) > 2
+)
+REASON = next(iter(next(facet for facet in TAXONOMY.facets if facet.code == REJECT).values))
 PARAMS = {
     "activity": ACTIVITY,
     "match_iou": 0.5,
@@ -27,6 +34,7 @@ PARAMS = {
     "bootstrap_rounds": 20,
     "bootstrap_seed": 1,
     "session_gap_min": 30,
+    "queue": ["category"],
 }
 
 #: Dawid and Skene (1979), table 1: how five anaesthetists, the first of them three times, rated 45 patients.
@@ -225,3 +233,76 @@ def test_the_plots_tables_name_every_category_and_labeller(tmp_path: Path) -> No
     lines = (layout.adjudication / "agreement_by_category.csv").read_text(encoding="utf-8").splitlines()
     assert lines == ["category,objects,f1,f1_low,f1_high,mean_iou,alpha_with_misses", "part.barrel,1,1,1,1,1,"]
     assert (layout.adjudication / "labellers.csv").read_text(encoding="utf-8").splitlines()[1].startswith("p,1,1,1,")
+
+
+def _tags(layout: Layout, project: str, said: list[tuple[str, str, dict[str, list[str]]]]) -> None:
+    """Write a snapshot of answers about whole photographs: photograph, annotator, values by question."""
+    answers, tags = [], []
+    for number, (image, annotator, about) in enumerate(said):
+        key = f"{project}{number:03d}"
+        answers.append(
+            {
+                "annotation_id": key,
+                "image_id": image,
+                "project": project,
+                "annotator": annotator,
+                "pass_": "blind1",
+                "submitted_at": f"2026-01-02T00:{number:02d}:00Z",
+                "lead_time_s": 5.0,
+                "source": "label-studio",
+                "taxonomy_version": TAXONOMY.version,
+            }
+        )
+        tags += [
+            {"annotation_id": key, "image_id": image, "annotator": annotator, "question": question, "value": value}
+            for question, values in about.items()
+            for value in values
+        ]
+    write_table(layout.labelling / project / "annotations.parquet", ANNOTATIONS, answers)
+    write_table(layout.labelling / project / "instances.parquet", INSTANCES, [])
+    write_table(layout.labelling / project / "tags.parquet", TAGS, tags)
+
+
+def test_answers_about_whole_photographs_agree_or_not_and_miss_no_object(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    _snapshot(layout, [_answer("i0", name, "blind1", (0, "part.barrel")) for name in "pq"])
+    shows = QUESTION.code
+    first, second, *_ = QUESTION.values
+    _tags(
+        layout,
+        "triage",
+        [
+            *(("t1", name, {shows: [first]}) for name in "xy"),
+            *(("t2", name, {shows: [second]}) for name in "xy"),
+            ("t3", "x", {shows: [first]}),
+            ("t3", "y", {shows: [second]}),
+        ],
+    )
+    agreement = run_adjudication(layout, PARAMS, taxonomy=TAXONOMY)
+    told = agreement["tags"][shows]
+    assert (told["answered"], told["same_frac"]) == (3, pytest.approx(2 / 3))
+    data = [[0, 1, 0], [0, 1, 1]]
+    theirs = krippendorff.alpha(reliability_data=data, level_of_measurement="nominal")
+    assert told["alpha"] == pytest.approx(theirs, abs=1e-9)
+    assert told["pairs"] == [{"annotators": ["x", "y"], "answered": 3, "kappa": pytest.approx(0.4)}]
+    assert agreement["overall"]["photographs"] == 1
+    assert [pair["annotators"] for pair in agreement["pairs"]] == [["p", "q"]]
+
+
+def test_who_rejected_a_photograph_has_not_found_it_empty(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    _snapshot(
+        layout,
+        [
+            _answer("i", "p", "blind1", (0, "part.barrel")),
+            _answer("i", "q", "blind2"),
+            _answer("j", "p", "blind1", (0, "part.barrel")),
+            _answer("j", "q", "blind2", (0, "part.barrel")),
+        ],
+    )
+    rows = [{"annotation_id": "a001", "image_id": "i", "annotator": "q", "question": REJECT, "value": REASON}]
+    write_table(layout.labelling / "parts" / "tags.parquet", TAGS, rows)
+    agreement = run_adjudication(layout, PARAMS, taxonomy=TAXONOMY)
+    assert agreement["overall"]["f1"] == 1
+    assert agreement["overall"]["photographs"] == 1
+    assert agreement["tags"] == {}

@@ -31,6 +31,7 @@ PARAMS = {
     "bootstrap_rounds": 20,
     "bootstrap_seed": 1,
     "session_gap_min": 30,
+    "queue": ["category"],
 }
 Mark = tuple[float, float, str, str | None]
 
