@@ -20,6 +20,7 @@ BENCHMARKS = (
     "intake",
     "repeat_intake",
     "labelling_push",
+    "agreement",
     "duplicates",
     "curation_app",
     "render",

@@ -197,6 +197,7 @@ class LabellerTask:
     """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown.
 
     ``answers`` counts submitted answers, ``skips`` refusals; ``begun`` says whether somebody has saved unfinished work.
+    ``dispute`` names the disagreement that a task of the adjudicators is about.
     """
 
     task_id: int
@@ -204,6 +205,7 @@ class LabellerTask:
     predictions: int
     answers: int
     image: str = ""
+    dispute: str = ""
     skips: int = 0
     begun: bool = False
     made_at: str = ""
@@ -271,6 +273,10 @@ class Labeller(Protocol):
 
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:
         """Add pre-annotations (``task``, ``model_version``, ``result``) to tasks."""
+        ...
+
+    def open_on(self, project_id: int, model_version: str) -> None:
+        """Have the project's tasks open on the pre-annotations of this name, whatever others they carry."""
         ...
 
     def answer(self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float) -> int:

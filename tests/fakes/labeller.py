@@ -81,6 +81,7 @@ class FakeLabeller:
                 predictions=len(task["predictions"]),
                 answers=sum(not answer["was_cancelled"] for answer in task["annotations"]),
                 image=task["data"]["image"],
+                dispute=task["data"].get("dispute", ""),
                 skips=sum(answer["was_cancelled"] for answer in task["annotations"]),
                 made_at=task["created_at"],
             )
@@ -118,6 +119,9 @@ class FakeLabeller:
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:  # noqa: ARG002 -- the port's signature
         for prediction in predictions:
             self._shared["tasks"][prediction["task"]]["predictions"].append(dict(prediction))
+
+    def open_on(self, project_id: int, model_version: str) -> None:
+        self._shared["projects"][project_id]["model_version"] = model_version
 
     def answer(
         self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float, skip: bool = False
@@ -199,6 +203,8 @@ def check_contract(labeller: Labeller, media_root: Path, acting_as: Callable[[st
         "c": (0, 0),
     }
     labeller.import_predictions(project, [{"task": listed["b"].task_id, **prediction}])
+    for _ in range(2):
+        labeller.open_on(project, "import-1")
     assert {task.sha256[0]: task.predictions for task in labeller.tasks(project)} == {"a": 1, "b": 1, "c": 0}
 
     assert labeller.export(project) == []
@@ -221,6 +227,11 @@ def check_contract(labeller: Labeller, media_root: Path, acting_as: Callable[[st
     (task,) = labeller.export(project)
     assert (task["data"], len(task["annotations"])) == (moved, 2)
 
+    extra = {"image": tasks[0]["data"]["image"], "sha256": "d" * 64, "dispute": "dispute-1"}
+    labeller.import_tasks(project, [{"data": extra}])
+    (asked,) = (task for task in labeller.tasks(project) if task.dispute)
+    assert (asked.dispute, asked.sha256[0]) == ("dispute-1", "d")
+    labeller.remove_untouched(project, [asked.task_id])
     _check_changes(labeller, project, listed, acting_as(first), result)
 
 

@@ -130,6 +130,7 @@ class LabelStudioServer:
                 skips=int(task.get("cancelled_annotations") or 0),
                 begun=bool(task.get("draft_exists")),
                 made_at=str(task.get("created_at") or ""),
+                dispute=str((task.get("data") or {}).get("dispute", "")),
             )
             for task in self._plain.tasks(project_id, _TASK_FIELDS)
         ]
@@ -161,6 +162,12 @@ class LabelStudioServer:
         with self._asked():
             for chunk in _chunks(predictions):
                 self._client.projects.import_predictions(project_id, request=chunk)
+
+    def open_on(self, project_id: int, model_version: str) -> None:
+        """Have the project's tasks open on the pre-annotations of this name; else the first imported ones count."""
+        with self._asked():
+            if self._client.projects.get(project_id).model_version != model_version:
+                self._client.projects.update(project_id, model_version=model_version)
 
     def changes(self, project_id: int, since: str) -> list[LabellerChange]:
         """Return the tasks touched at or after a moment, in order of id."""
