@@ -469,12 +469,15 @@ QUALITY = pa.schema(
     ]
 )
 
-#: A row a rendered object: where it stood before the camera (data/05_synthesis/poses.parquet).
+#: A row a rendered object: where it stood before the camera, and what one cannot see (data/05_synthesis/poses.parquet).
 POSES = pa.schema(
     [
         _field("image_id", _TEXT, "the rendered image"),
         _field("instance_id", _TEXT, "the object's row in instances.parquet"),
         _field("part_id", _TEXT, "the catalogue part, or the kind of card (scale_bar, evidence_tag)"),
+        _field(
+            "mesh_sha256", _TEXT, "hash of the part's geometry, as the catalogue has it; null for a card", nullable=True
+        ),
         _field(
             "object_to_camera", pa.list_(_REAL, 16), "4x4 matrix, row-major, metres; camera x right, y down, z ahead"
         ),
@@ -482,7 +485,52 @@ POSES = pa.schema(
         _field("fy_px", _REAL, "focal length along y, pixels"),
         _field("cx_px", _REAL, "principal point, pixels from the left edge"),
         _field("cy_px", _REAL, "principal point, pixels from the top edge"),
+        _field("visible_px", _INT, "pixels seen"),
+        _field(
+            "whole_px", _INT, "pixels the object alone would cover in a frame without edges (a frame more on each side)"
+        ),
         _field("visible_frac", _REAL, "pixels seen of the pixels the object alone would cover in the frame, in (0, 1]"),
+        _field("truncated_frac", _REAL, "share of whole_px outside the frame, in [0, 1)"),
+        _field("amodal_rle", _TEXT, "COCO RLE of the pixels in the frame that the object alone would cover"),
+        *(
+            _field(f"amodal_{name}", _REAL, "edge of the box of whole_px, pixels; may lie outside the frame")
+            for name in _EDGES
+        ),
+        _field(
+            "oriented_box",
+            pa.list_(_REAL, 8),
+            "smallest rectangle of any direction around what is seen: x, y of 4 corners",
+        ),
+        _field(
+            "keypoints",
+            pa.list_(pa.struct([*_KEYPOINT, pa.field("visibility", _INT, nullable=False)])),
+            "the catalogue's points of the part: visibility 2 seen, 1 hidden, 0 outside the frame; null without any",
+            nullable=True,
+        ),
+    ]
+)
+
+#: A row a rendered image: what it takes to make it anew (data/05_synthesis/renders.parquet).
+RENDERS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the rendered image"),
+        _field("recipe", _TEXT, "the recipe it is of"),
+        _field("number", _INT, "which image of the recipe, from 0"),
+        _field("seed", _INT, "draws the scene and the renderer's noise"),
+        _field("scene_sha256", _TEXT, "SHA-256 of scenes/<scene_sha256>.json, which says everything about the scene"),
+        _field("activity", _TEXT, "version of the stage's code"),
+        _field("samples_per_pixel", _INT, "paths traced a pixel"),
+        _field("engine", _TEXT, "renderer, its version and variant, and the denoiser's version, as JSON"),
+        _field("workbench", _TEXT, "version of the workbench"),
+        _field("code_sha256", _TEXT, "hash of its source files"),
+        _field("cpu_class", _TEXT, "class of processor the last bits of the pixels depend on"),
+        _field("labels_sha256", _TEXT, "hash of masks, boxes, poses and points, which no processor changes"),
+        pa.field(
+            "assets",
+            pa.list_(pa.struct([pa.field(name, _TEXT, nullable=False) for name in ("part_id", "mesh_sha256")])),
+            nullable=False,
+            metadata={"about": "the geometry in the scene: part and hash, as the catalogue has it"},
+        ),
     ]
 )
 
