@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from workbench.domain.annotation import Instance
 from workbench.domain.scene import Scene
+from workbench.domain.suggestion import ModelFacts, Suggestion
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -113,13 +114,17 @@ class MeshReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabellerTask:
-    """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown."""
+    """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown.
+
+    ``models`` says whose pre-annotations it has.
+    """
 
     task_id: int
     sha256: str
     predictions: int
     answers: int
     image: str = ""
+    models: tuple[str, ...] = ()
 
 
 class Labeller(Protocol):
@@ -157,12 +162,39 @@ class Labeller(Protocol):
         """Add pre-annotations (``task``, ``model_version``, ``result``) to tasks."""
         ...
 
+    def show_suggestions(self, project_id: int, model_version: str) -> None:
+        """Let labellers see the pre-annotations of this model, and of no other."""
+        ...
+
     def answer(self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float) -> int:
         """Submit an answer to a task as the user this labeller acts for; return its number."""
         ...
 
     def export(self, project_id: int) -> list[dict[str, Any]]:
         """Return the answered tasks with their ``annotations``; each one's ``completed_by`` is the user's e-mail."""
+        ...
+
+
+class Predictor(Protocol):
+    """Suggests the objects of a photograph: a detector, a reader of text, a finder of what stands out, a file of results.
+
+    It can be sent to another process; the same picture gives the same suggestions.
+    """
+
+    @property
+    def facts(self) -> ModelFacts:
+        """Which model it is, and every word it may use."""
+        ...
+
+    def __call__(self, photograph: tuple[str, Path]) -> Sequence[Suggestion]:
+        """Return the suggestions about one photograph (image_id, working copy), in a fixed order.
+
+        Raises
+        ------
+        Refused
+            ``labelling.unreadable-photograph`` if the picture cannot be read.
+
+        """
         ...
 
 

@@ -52,6 +52,7 @@ class FakeLabeller:
                 predictions=len(task["predictions"]),
                 answers=len(task["annotations"]),
                 image=task["data"]["image"],
+                models=tuple(dict.fromkeys(one["model_version"] for one in task["predictions"])),
             )
             for task in self._of(project_id)
         ]
@@ -74,6 +75,9 @@ class FakeLabeller:
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:  # noqa: ARG002 -- the port's signature
         for prediction in predictions:
             self._shared["tasks"][prediction["task"]]["predictions"].append(dict(prediction))
+
+    def show_suggestions(self, project_id: int, model_version: str) -> None:
+        self._shared["projects"][project_id]["model_version"] = model_version
 
     def answer(self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float) -> int:
         self._shared["answers"] += 1
@@ -125,6 +129,10 @@ def check_contract(labeller: Labeller, media_root: Path, acting_as: Callable[[st
     }
     labeller.import_predictions(project, [{"task": listed["b"].task_id, **prediction}])
     assert {task.sha256[0]: task.predictions for task in labeller.tasks(project)} == {"a": 1, "b": 1, "c": 0}
+    labeller.import_predictions(project, [{"task": listed["b"].task_id, **prediction, "model_version": "import-2"}])
+    seen = {task.sha256[0]: set(task.models) for task in labeller.tasks(project)}
+    assert seen == {"a": {"import-1"}, "b": {"import-1", "import-2"}, "c": set()}
+    labeller.show_suggestions(project, "import-2")
 
     assert labeller.export(project) == []
     first, second = "first@example.org", "second@example.org"

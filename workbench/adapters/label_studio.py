@@ -95,7 +95,7 @@ class LabelStudioServer:
             listed = self._client.tasks.list(
                 project=project_id,
                 fields="all",
-                include="id,data,total_annotations,total_predictions",
+                include="id,data,total_annotations,total_predictions,predictions_model_versions",
                 page_size=_PAGE,
             )
             return [
@@ -105,6 +105,7 @@ class LabelStudioServer:
                     predictions=int(task.total_predictions or 0),
                     answers=int(task.total_annotations or 0),
                     image=str((task.data or {}).get("image", "")),
+                    models=tuple(name for name in str(task.predictions_model_versions or "").split(",") if name),
                 )
                 for task in listed
             ]
@@ -126,6 +127,16 @@ class LabelStudioServer:
         with self._asked():
             for chunk in _chunks(predictions):
                 self._client.projects.import_predictions(project_id, request=chunk)
+
+    def show_suggestions(self, project_id: int, model_version: str) -> None:
+        """Let labellers see the pre-annotations of this model, and of no other.
+
+        A page shows the predictions of the project's own ``model_version`` only, and the server sets it by itself to the
+        first that it is given together with tasks: predictions that come later, or of another model, would stay hidden.
+        """
+        with self._asked():
+            if self._client.projects.get(project_id).model_version != model_version:
+                self._client.projects.update(project_id, model_version=model_version)
 
     def export(self, project_id: int) -> list[dict[str, Any]]:
         """Return the answered tasks with their annotations; each one's ``completed_by`` is the user's e-mail."""

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench import tables
 from workbench.adapters import dvc
 from workbench.cli.command import command
 from workbench.cli.label_studio import connect
 from workbench.cli.labelling_check import check
 from workbench.cli.labelling_import import admitted, import_labels
+from workbench.cli.labelling_predict import predict, rank
 from workbench.cli.redaction_covering import forget_uncovered
 from workbench.cli.redaction_state import open_for_labelling
 from workbench.cli.report import Report
@@ -22,7 +22,7 @@ from workbench.cli.wiring import Workspace
 from workbench.curation.decisions import read_decisions, standing
 from workbench.domain.annotation import Annotation
 from workbench.domain.findings import Finding, refused
-from workbench.labelling import predictions, pseudonyms, snapshot
+from workbench.labelling import changes, predictions, pseudonyms, snapshot
 from workbench.labelling.label_config import LabelConfig, read_label_config
 from workbench.labelling.tasks import TaskPlan, plan_tasks
 from workbench.ports import Labeller
@@ -41,6 +41,8 @@ def register(app: typer.Typer) -> None:
     command(group, "status")(status)
     command(group, "import")(import_labels)
     command(group, "check")(check)
+    command(group, "predict")(predict)
+    command(group, "rank")(rank)
 
 
 def push(
@@ -49,6 +51,9 @@ def push(
     project: ProjectOption = "parts",
     language: LanguageOption = "en",
     overlap: Annotated[int, typer.Option("--overlap", min=1, help="How many people answer each photograph.")] = 2,
+    suggest: Annotated[
+        str | None, typer.Option("--suggest", help="Show labellers what this model predicted; none unless named.")
+    ] = None,
     dry_run: DryRunOption = False,
 ) -> Report:
     """Give every admitted photograph one task in Label Studio; repeating it adds only what is missing.
@@ -60,7 +65,7 @@ def push(
     admissible = admitted(workspace)
     images, held = open_for_labelling(workspace, admissible, project=project)
     server, media_root = connect(workspace)
-    shown, findings = _pre_annotations(workspace, config, images)
+    model, shown, findings = _pre_annotations(workspace, config, images, suggest)
     with workspace.exclusive("labelling"):
         project_id = server.find_project(config.title)
         existing = server.tasks(project_id) if project_id is not None else []
@@ -74,6 +79,8 @@ def push(
         )
         if not dry_run:
             project_id = _apply(server, plan, config, media_root, overlap=overlap)
+            if shown:
+                server.show_suggestions(project_id, model)
     counts = {"new": len(plan.new), "kept": plan.kept, "moved": len(plan.moved)}
     counts |= {"held": len(admissible) - len(images), "pre_annotated": len(plan.predictions)}
     counts["pre_annotated"] += sum("predictions" in task for task in plan.new)
@@ -100,12 +107,16 @@ def _apply(server: Labeller, plan: TaskPlan, config: LabelConfig, media_root: Pa
 
 
 def _pre_annotations(
-    workspace: Workspace, config: LabelConfig, images: Mapping[str, Mapping[str, Any]]
-) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
-    rows = []
-    for path in sorted(workspace.layout.labelling.glob("*/predictions.parquet")):
-        rows += [(path.parent.name, row) for row in tables.read_rows(path, tables.INSTANCES)]
-    return predictions.plan_predictions(rows, config=config, images=images)
+    workspace: Workspace, config: LabelConfig, images: Mapping[str, Mapping[str, Any]], suggest: str | None
+) -> tuple[str, dict[str, dict[str, Any]], list[Finding]]:
+    """Return whose suggestions are shown, and what they are: one model's, else the existing labels handed in."""
+    if suggest is None:
+        rows = predictions.read_imported(workspace.layout.labelling)
+        return predictions.IMPORTED, *predictions.plan_predictions(rows, config=config, images=images)
+    version, folder = predictions.find_model(workspace.layout.labelling, suggest)
+    rows, scores = predictions.read_predicted(folder)
+    planned = predictions.plan_predictions(rows, config=config, images=images, model_version=version, scores=scores)
+    return version, *planned
 
 
 def pull(
@@ -123,13 +134,21 @@ def pull(
         frozen = snapshot.read_answers(exported, images=images, config=config, pseudonym=_pseudonym(workspace))
         folder = workspace.layout.labelling / project
         hashes: dict[str, str] = {}
+        changed = changes.read_changes(exported, images=images, config=config, pseudonym=_pseudonym(workspace))
         if not dry_run:
+            changes.write_changes(folder, changed)
             hashes = snapshot.write_snapshot(folder, frozen, taxonomy_version=workspace.taxonomy.version)
             dvc.add(workspace.layout.root, [workspace.layout.labelling])
     answers, objects = len(frozen.annotations), len(frozen.instances)
     return Report(
         summary=f"{config.title}: {answers} answers with {objects} objects {'found' if dry_run else 'frozen'}.",
-        data={"project": project, "answers": answers, "objects": objects, "sha256": hashes},
+        data={
+            "project": project,
+            "answers": answers,
+            "objects": objects,
+            "sha256": hashes,
+            "suggestions": changes.summarise(changed),
+        },
         rows=_by_annotator(frozen.annotations),
         findings=frozen.findings,
         next_command="workbench adjudication",

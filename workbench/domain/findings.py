@@ -166,6 +166,11 @@ CODES: dict[str, str] = {
     "labelling.import-size": "Existing labels were drawn on an image of another size or orientation.",
     "labelling.import-empty": "Existing labels hold nothing for any photograph of the workspace.",
     "labelling.simplified": "A pre-annotation could only be shown as a box, or not at all.",
+    "labelling.model-missing": "A model that is to suggest labels is not there, or is not known.",
+    "labelling.model-unreadable": "A model's file, or its file of results, cannot be used.",
+    "labelling.model-altered": "A model's file has another SHA-256 than the one named.",
+    "labelling.unreadable-photograph": "A working copy that a model should look at cannot be read.",
+    "labelling.no-predictions": "There are no suggestions of the model named, or nothing to rank by.",
 }
 
 

@@ -22,7 +22,7 @@ class TaskPlan:
     new
         Tasks to import, by image_id.
     predictions
-        Pre-annotations for tasks that are there and have none: task id, model version, results.
+        Pre-annotations for tasks that are there and have none of that model: task id, model version, results.
     moved
         Tasks that show a file which is another by now: task id and new data. So a photograph in which regions were
         covered since shows what stands for it, and keeps its answers.
@@ -86,7 +86,7 @@ def plan_tasks(
         if task is None:
             shown = [dict(ready[image_id])] if image_id in ready else []
             new.append({"data": task_data(row, place), **({"predictions": shown} if shown else {})})
-        elif image_id in ready and not task.predictions and image_id not in again:
+        elif image_id in ready and ready[image_id]["model_version"] not in task.models and image_id not in again:
             late.append({"task": task.task_id, **ready[image_id]})
         data_now = task_data(row, place)
         moved += [{"task": t.task_id, "data": data_now} for t in tasks_of[image_id] if t.image != data_now["image"]]
