@@ -105,7 +105,7 @@ class LabelStudioServer:
                     predictions=int(task.total_predictions or 0),
                     answers=int(task.total_annotations or 0),
                     image=str((task.data or {}).get("image", "")),
-                    models=tuple(name for name in str(task.predictions_model_versions or "").split(",") if name),
+                    models=tuple(filter(None, map(str.strip, str(task.predictions_model_versions or "").split(",")))),
                 )
                 for task in listed
             ]
