@@ -20,6 +20,7 @@ BENCHMARKS = (
     "intake",
     "repeat_intake",
     "labelling_push",
+    "predicting",
     "duplicates",
     "curation_app",
     "render",
