@@ -26,6 +26,7 @@ BENCHMARKS = (
     "render",
     "augmentation",
     "release",
+    "build_repeat",
     "release_repeat",
     "release_export",
     "release_diff",

@@ -98,6 +98,11 @@ class Layout:
         return self.root / "label_configs"
 
     @property
+    def campaigns(self) -> Path:
+        """Labelling campaigns, one file each, in git."""
+        return self.root / "campaigns"
+
+    @property
     def params(self) -> Path:
         """The parameters of every stage."""
         return self.root / "params.yaml"

@@ -55,33 +55,95 @@ class ObjectStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mesh:
-    """A triangle mesh, in metres: ``vertices_m`` is (n, 3) float64, ``faces`` (m, 3) int32, counter-clockwise outside."""
+    """A triangle mesh, in metres: ``vertices_m`` is (n, 3) float64, ``faces`` (m, 3) int32, counter-clockwise outside.
+
+    ``face_rgb`` is (m, 3) float32, linear in [0, 1]: the colours the part brings along; null where it brings none.
+    """
 
     vertices_m: NDArray[np.float64]
     faces: NDArray[np.int32]
+    face_rgb: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rendering:
-    """What a renderer returns for one scene; h and w are the camera's height and width.
+class Component:
+    """One body of a CAD file.
 
     Parameters
     ----------
-    image_hwc
-        The photograph, (h, w, 3) uint8, sRGB.
+    name
+        As the file calls it.
+    first_face, face_count
+        Its run of faces in the part's mesh.
+    rgb
+        Its colour, linear in [0, 1], or null where the file gives none.
+    shape
+        Number of its geometry: bodies that are copies of one another have the same.
+
+    """
+
+    name: str
+    first_face: int
+    face_count: int
+    rgb: tuple[float, float, float] | None
+    shape: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CadPart:
+    """What a CAD file holds: one mesh in metres, the bodies it is made of, and what to know of it.
+
+    ``unit`` is the one its numbers were taken in; ``open_edges`` counts the edges at which the surface ends (0: it is
+    watertight).
+    """
+
+    mesh: Mesh
+    components: tuple[Component, ...]
+    unit: str
+    open_edges: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """What primary rays tell of one scene; h and w are the camera's height and width, n the count of instances.
+
+    Parameters
+    ----------
     instance_hw
         Which object each pixel centre sees, (h, w) int32: the index in ``scene.instances``, -1 for none.
     depth_hw
         Distance of the surface seen along the optical axis, (h, w) float32 metres; 0 where nothing is seen.
     alone_nhw
         For each instance the pixels it would cover with everything else gone (its amodal mask), (n, h, w).
+    whole_px
+        For each instance how many pixel centres it would cover alone in a frame without edges, (n,) int64: the frame
+        is continued by its own width and height on each side.
+    whole_xyxy
+        For each instance the box of those pixels, (n, 4) int64; edges on pixel borders, which may lie outside the
+        frame; all 0 where there are none.
+    first_m
+        For each point that was asked about how far from the camera the first surface on the way to it lies, (k,)
+        float64 metres; infinite where there is none.
+    normal_hwc
+        The surface's geometric normal in the camera's coordinates, (h, w, 3) float32, of length 1 and turned to the
+        camera, 0 where nothing is seen; null unless asked for.
 
     """
 
-    image_hwc: NDArray[np.uint8]
     instance_hw: NDArray[np.int32]
     depth_hw: NDArray[np.float32]
     alone_nhw: NDArray[np.bool_]
+    whole_px: NDArray[np.int64]
+    whole_xyxy: NDArray[np.int64]
+    first_m: NDArray[np.float64]
+    normal_hwc: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering(Labels):
+    """What a renderer returns for one scene: its labels, and ``image_hwc``, the photograph, (h, w, 3) uint8, sRGB."""
+
+    image_hwc: NDArray[np.uint8]
 
 
 class Renderer(Protocol):
@@ -92,30 +154,47 @@ class Renderer(Protocol):
         """Name, version and variant of the engine; the same facts give the same pixels on one kind of CPU."""
         ...
 
-    def render(self, scene: Scene, *, meshes: Mapping[str, Mesh], textures: Mapping[str, Any]) -> Rendering:
-        """Return the rendering; ``meshes`` by part_id, ``textures`` by name (linear or sRGB as `Scene` says)."""
-        ...
+    def render(
+        self,
+        scene: Scene,
+        *,
+        meshes: Mapping[str, Mesh],
+        textures: Mapping[str, Any],
+        points_m: NDArray[np.float64] | None = None,
+    ) -> Rendering:
+        """Return the rendering; ``meshes`` by part_id, ``textures`` by name (linear or sRGB as `Scene` says).
 
-
-class MeshReader(Protocol):
-    """Reads a CAD file somebody handed in, away from this process."""
-
-    def __call__(self, path: Path, *, unit: str) -> Mesh:
-        """Return the file's mesh in metres.
-
-        Raises
-        ------
-        Refused
-            ``synthesis.mesh-refused`` if it is no usable mesh.
-
+        ``points_m`` are points of the world, (k, 3) metres, that `Labels.first_m` is to tell about.
         """
         ...
+
+    def label(
+        self,
+        scene: Scene,
+        *,
+        meshes: Mapping[str, Mesh],
+        points_m: NDArray[np.float64] | None = None,
+        normals: bool = False,
+    ) -> Labels:
+        """Return the labels alone, for a small part of the cost; with ``normals`` those too."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabellerProject:
+    """A project as the labelling server holds it; ``made_at`` tells it from one of the same number on another server."""
+
+    project_id: int
+    title: str
+    description: str = ""
+    made_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabellerTask:
     """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown.
 
+    ``answers`` counts submitted answers, ``skips`` refusals; ``begun`` says whether somebody has saved unfinished work.
     ``models`` says whose pre-annotations it has.
     """
 
@@ -125,21 +204,49 @@ class LabellerTask:
     answers: int
     image: str = ""
     models: tuple[str, ...] = ()
+    skips: int = 0
+    begun: bool = False
+    made_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabellerChange:
+    """A task that was touched, and when; ISO 8601 as the server writes it, so that later sorts later."""
+
+    task_id: int
+    changed_at: str
 
 
 class Labeller(Protocol):
     """Puts photographs before people and gives back their answers.
 
     Every method raises ``Busy`` ``labelling.server-away`` if the server does not answer and ``Refused``
-    ``labelling.server-refused`` if it does not accept what it is asked.
+    ``labelling.server-refused`` if it does not accept what it is asked. After ``Busy`` nobody knows whether what was
+    asked has been done, or will be: look before asking again.
     """
 
-    def find_project(self, title: str) -> int | None:
-        """Return the id of the project of that title, None if there is none."""
+    def projects(self) -> list[LabellerProject]:
+        """Return all projects, oldest first."""
         ...
 
-    def ensure_project(self, title: str, *, label_config: str, instructions: str, overlap: int) -> int:
-        """Make the project, or bring it to this config and overlap; return its id."""
+    def find_project(self, title: str) -> int | None:
+        """Return the id of the oldest project of that title, None if there is none."""
+        ...
+
+    def ensure_project(
+        self,
+        title: str,
+        *,
+        label_config: str,
+        instructions: str,
+        overlap: int,
+        suggestions: bool = True,
+        description: str | None = None,
+    ) -> int:
+        """Make the project, or bring it to this config and overlap; return its id.
+
+        ``suggestions`` says whether pre-annotations are shown; no ``description`` leaves the one it has.
+        """
         ...
 
     def ensure_media(self, project_id: int, folders: Sequence[Path]) -> None:
@@ -147,15 +254,19 @@ class Labeller(Protocol):
         ...
 
     def tasks(self, project_id: int) -> list[LabellerTask]:
-        """Return the project's tasks, without their answers."""
+        """Return the project's tasks, oldest first, without their answers."""
         ...
 
     def import_tasks(self, project_id: int, tasks: Sequence[Mapping[str, Any]]) -> int:
-        """Add tasks (``data`` and perhaps ``predictions``); return how many were added."""
+        """Add tasks (``data`` and perhaps ``predictions``) in this order; return how many were added."""
         ...
 
     def update_task(self, task_id: int, data: Mapping[str, Any]) -> None:
         """Put other ``data`` into a task; its answers stay."""
+        ...
+
+    def remove_untouched(self, project_id: int, task_ids: Sequence[int]) -> None:
+        """Delete those of the tasks that nobody has answered or skipped; the server itself looks, at that moment."""
         ...
 
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:
@@ -170,8 +281,19 @@ class Labeller(Protocol):
         """Submit an answer to a task as the user this labeller acts for; return its number."""
         ...
 
-    def export(self, project_id: int) -> list[dict[str, Any]]:
-        """Return the answered tasks with their ``annotations``; each one's ``completed_by`` is the user's e-mail."""
+    def changes(self, project_id: int, since: str) -> list[LabellerChange]:
+        """Return the tasks touched at or after a moment (``""``: all), in order of id."""
+        ...
+
+    def count_answers(self, project_id: int) -> int:
+        """Return how many answers, skips among them, all tasks have together."""
+        ...
+
+    def export(self, project_id: int, task_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """Return the answered tasks, all or those named, with their ``annotations``.
+
+        ``completed_by`` and ``updated_by`` of an annotation are users' e-mails.
+        """
         ...
 
 

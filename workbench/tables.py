@@ -79,6 +79,7 @@ ITEMS = pa.schema(
         _field("country_of_manufacture", _TEXT, "ISO 3166-1 alpha-2 code", nullable=True),
         _field("year", _INT, "year of manufacture", nullable=True),
         _field("lot_number", _TEXT, "lot as marked", nullable=True),
+        _field("replica_of", _TEXT, "the design that a stand-in was made from, as in the catalogue", nullable=True),
     ]
 )
 
@@ -243,7 +244,7 @@ ANNOTATIONS = pa.schema(
         _field("image_id", _TEXT, "the photograph answered about"),
         _field("project", _TEXT, "labelling task type, a folder of label_configs"),
         _field("annotator", _TEXT, "pseudonym"),
-        _field("pass_", _TEXT, "blind1, blind2, review, adjudication or imported"),
+        _field("pass_", _TEXT, "blind1, blind2, review, adjudication, imported or gold (a hidden check)"),
         _field("submitted_at", _TEXT, "ISO 8601, UTC", nullable=True),
         _field("lead_time_s", _REAL, "seconds spent", nullable=True),
         _field("source", _TEXT, "label-studio, or the format imported from"),
@@ -299,6 +300,35 @@ RANKING = pa.schema(
             "1 - mean F1 at half overlap between models, or models and answers, in [0, 1]",
             nullable=True,
         ),
+    ]
+)
+
+#: A row a version of an answer (data/02_labelling/<project>/history.parquet): rows are only ever added.
+ANSWER_HISTORY = pa.schema(
+    [
+        _field("annotation_id", _TEXT, "the answer, as in annotations.parquet"),
+        _field("version", _INT, "1 for the answer as first seen, then one more for each change"),
+        _field("event", _TEXT, "given, edited, skipped or deleted"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "labelling task type, a folder of label_configs"),
+        _field("task_id", _INT, "the task's number in Label Studio"),
+        _field("place", _TEXT, "the project in Label Studio where it was given"),
+        _field("annotator", _TEXT, "pseudonym of whose answer it is said to be"),
+        _field(
+            "changed_by", _TEXT, "pseudonym of who wrote this version; null if the server does not say", nullable=True
+        ),
+        _field("given_at", _TEXT, "when the answer was first given, ISO 8601, UTC"),
+        _field("changed_at", _TEXT, "when this version was written, or found deleted, ISO 8601, UTC"),
+        _field("lead_time_s", _REAL, "seconds spent", nullable=True),
+        _field("guide_version", _TEXT, "version of the guide shown then", nullable=True),
+        _field("taxonomy_version", _TEXT, "version of the codes offered then", nullable=True),
+        _field(
+            "result",
+            _TEXT,
+            "what was answered, canonical JSON as Label Studio keeps it; null if deleted",
+            nullable=True,
+        ),
+        _field("digest", _TEXT, "SHA-256 of result, annotator and event: what makes two versions differ"),
     ]
 )
 
@@ -392,12 +422,15 @@ QUALITY = pa.schema(
     ]
 )
 
-#: A row a rendered object: where it stood before the camera (data/05_synthesis/poses.parquet).
+#: A row a rendered object: where it stood before the camera, and what one cannot see (data/05_synthesis/poses.parquet).
 POSES = pa.schema(
     [
         _field("image_id", _TEXT, "the rendered image"),
         _field("instance_id", _TEXT, "the object's row in instances.parquet"),
         _field("part_id", _TEXT, "the catalogue part, or the kind of card (scale_bar, evidence_tag)"),
+        _field(
+            "mesh_sha256", _TEXT, "hash of the part's geometry, as the catalogue has it; null for a card", nullable=True
+        ),
         _field(
             "object_to_camera", pa.list_(_REAL, 16), "4x4 matrix, row-major, metres; camera x right, y down, z ahead"
         ),
@@ -405,7 +438,52 @@ POSES = pa.schema(
         _field("fy_px", _REAL, "focal length along y, pixels"),
         _field("cx_px", _REAL, "principal point, pixels from the left edge"),
         _field("cy_px", _REAL, "principal point, pixels from the top edge"),
+        _field("visible_px", _INT, "pixels seen"),
+        _field(
+            "whole_px", _INT, "pixels the object alone would cover in a frame without edges (a frame more on each side)"
+        ),
         _field("visible_frac", _REAL, "pixels seen of the pixels the object alone would cover in the frame, in (0, 1]"),
+        _field("truncated_frac", _REAL, "share of whole_px outside the frame, in [0, 1)"),
+        _field("amodal_rle", _TEXT, "COCO RLE of the pixels in the frame that the object alone would cover"),
+        *(
+            _field(f"amodal_{name}", _REAL, "edge of the box of whole_px, pixels; may lie outside the frame")
+            for name in _EDGES
+        ),
+        _field(
+            "oriented_box",
+            pa.list_(_REAL, 8),
+            "smallest rectangle of any direction around what is seen: x, y of 4 corners",
+        ),
+        _field(
+            "keypoints",
+            pa.list_(pa.struct([*_KEYPOINT, pa.field("visibility", _INT, nullable=False)])),
+            "the catalogue's points of the part: visibility 2 seen, 1 hidden, 0 outside the frame; null without any",
+            nullable=True,
+        ),
+    ]
+)
+
+#: A row a rendered image: what it takes to make it anew (data/05_synthesis/renders.parquet).
+RENDERS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the rendered image"),
+        _field("recipe", _TEXT, "the recipe it is of"),
+        _field("number", _INT, "which image of the recipe, from 0"),
+        _field("seed", _INT, "draws the scene and the renderer's noise"),
+        _field("scene_sha256", _TEXT, "SHA-256 of scenes/<scene_sha256>.json, which says everything about the scene"),
+        _field("activity", _TEXT, "version of the stage's code"),
+        _field("samples_per_pixel", _INT, "paths traced a pixel"),
+        _field("engine", _TEXT, "renderer, its version and variant, and the denoiser's version, as JSON"),
+        _field("workbench", _TEXT, "version of the workbench"),
+        _field("code_sha256", _TEXT, "hash of its source files"),
+        _field("cpu_class", _TEXT, "class of processor the last bits of the pixels depend on"),
+        _field("labels_sha256", _TEXT, "hash of masks, boxes, poses and points, which no processor changes"),
+        pa.field(
+            "assets",
+            pa.list_(pa.struct([pa.field(name, _TEXT, nullable=False) for name in ("part_id", "mesh_sha256")])),
+            nullable=False,
+            metadata={"about": "the geometry in the scene: part and hash, as the catalogue has it"},
+        ),
     ]
 )
 
@@ -452,6 +530,19 @@ def _table(name: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> p
             msg = f"{name}: column {field.name} holds a null"
             raise ValueError(msg)
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def read_designs(folders: Iterable[Path]) -> dict[tuple[str, str], str]:
+    """Return the design that each stand-in was made from, by seizure and object.
+
+    Parameters
+    ----------
+    folders
+        Contributions in data/00_deliveries.
+
+    """
+    rows = read_all_rows([path for folder in folders if (path := folder / "items.parquet").is_file()], ITEMS)
+    return {(row["seizure_id"], row["item_id"]): row["replica_of"] for row in rows if row["replica_of"]}
 
 
 def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import os
 import shutil
 import socket
@@ -16,11 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+import av
+import numpy as np
+import pandas as pd
 import pytest
 
 import workbench as public
 from workbench.adapters import dvc, git
 from workbench.domain.findings import Refused
+from workbench.tables import IMAGES, read_rows
 
 pytestmark = pytest.mark.tools
 
@@ -251,3 +256,67 @@ def test_an_address_that_would_put_a_password_into_git_is_refused(delivered: Pat
     answer = workbench("remote", "push", *at, expect=1)
     assert answer["findings"][0]["code"] == "dvc.no-remote"
     assert workbench("remote", "list", *at)["data"]["remotes"] == []
+
+
+def _film(path: Path) -> None:
+    """Write a short film of two scenes: both are taken as frames."""
+    with av.open(str(path), "w", format="mp4") as film:
+        stream = film.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for number in range(40):
+            pixels = np.full((96, 160, 3), (40, 90, 200) if number < 20 else (230, 220, 60), np.uint8)
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        film.mux(stream.encode())
+
+
+def _pictures(root: Path, contribution: str) -> dict[str, Any]:
+    return {
+        row["image_id"]: row for row in read_rows(root / "data/01_intake" / contribution / "images.parquet", IMAGES)
+    }
+
+
+@pytest.mark.parametrize("kind", ["ssh", "s3"])
+def test_a_withdrawal_clears_a_server_of_films_and_covered_photographs_and_leaves_the_rest(
+    kind: str, workbench: Run, draw_photograph: Any, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    place: Place = request.getfixturevalue(f"{kind}_place")
+    root = tmp_path / "workspace"
+    at = ("--workspace", root)
+    workbench("init", root)
+    ids = []
+    for number, partner in enumerate(("north", "south")):
+        delivery = tmp_path / partner
+        for photograph in range(2):
+            draw_photograph(delivery / f"{photograph}.jpg", seed=70 + 2 * number + photograph, size_wh=(240, 200))
+        workbench("partner", "add", partner, "--name", partner, "--licence", "CC-BY-4.0", *at)
+        if partner == "north":
+            _film(delivery / "film.mp4")
+        ids.append(workbench("receive", delivery, "--partner", partner, *at)["data"]["contribution_id"])
+    workbench("intake", *at)
+    bare = _pictures(root, ids[0])
+    assert sum(row["source_image_id"] is not None for row in bare.values()) == 2
+    photograph = next(image for image, row in sorted(bare.items()) if row["source_image_id"] is None)
+    workbench("remote", "add", "store", place.url, *place.options, *at)
+    workbench("remote", "push", "store", *at)
+    workbench("redaction", "add", photograph[:12], "--box", "20,20,90,80", "--reason", "a plate", *at)
+    workbench("redaction", "apply", *at)
+    workbench("remote", "push", "store", *at)
+    covered = _pictures(root, ids[0])
+    assert [row["parent_image_id"] for row in covered.values() if row["parent_image_id"]] == [photograph]
+    own = {row["file_sha256"] for rows in (bare, covered) for row in rows.values()}
+    stays = {row["file_sha256"] for row in _pictures(root, ids[1]).values()}
+    assert len(own) == 5
+    assert own | stays <= set(_hashes(place.objects).values())
+
+    answer = workbench("withdraw", ids[0], "--reason", "consent ended", "--yes", *at)["data"]
+    assert answer["complete"] is True
+    left = set(_hashes(place.objects).values())
+    assert not own & left
+    assert stays <= left
+    everywhere = [path for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink()]
+    kept = [path for path in everywhere if hashlib.sha256(path.read_bytes()).hexdigest() in own]
+    assert kept == []
+    for path in place.objects.rglob("*"):
+        if path.is_file() and (data := path.read_bytes()).startswith(b"PAR1"):
+            assert ids[0] not in pd.read_parquet(io.BytesIO(data)).to_string(max_colwidth=None)
+    workbench("remote", "push", "store", *at)

@@ -11,14 +11,16 @@ import pytest
 import trimesh
 
 from workbench.adapters.cad import mesh_from_bytes, mesh_to_bytes, read_mesh, resting_poses
+from workbench.adapters.lens import world_rays
 from workbench.adapters.masks import mask_box
 from workbench.adapters.mitsuba import MitsubaRenderer
-from workbench.adapters.shading import world_rays
 from workbench.domain.findings import Refused
+from workbench.domain.scene import PlacedPart
 from workbench.synthesis.catalogue import builtin_parts
 from workbench.synthesis.parts import bracket
+from workbench.synthesis.prints import textures_of
+from workbench.synthesis.props import prop_meshes
 from workbench.synthesis.scene import sample_scene
-from workbench.synthesis.surfaces import textures_of
 
 pytestmark = pytest.mark.tools
 
@@ -32,7 +34,7 @@ def parts() -> Any:
 
 @pytest.fixture(scope="module")
 def meshes(parts: Any) -> Any:
-    return {part.part_id: part.mesh for part in parts}
+    return prop_meshes() | {part.part_id: part.mesh for part in parts}
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +49,8 @@ def cast_independently(scene: Any, meshes: Any) -> Any:
     nearest = np.full(len(direction), np.inf)
     seen = np.full(len(direction), -1)
     things = []
-    for i, thing in enumerate(scene.instances):
-        if i < len(scene.parts):
+    for i, thing in [*enumerate(scene.instances), *((-1, prop) for prop in scene.props)]:
+        if isinstance(thing, PlacedPart):
             mesh = trimesh.Trimesh(meshes[thing.part_id].vertices_m, meshes[thing.part_id].faces, process=False)
         else:
             w, h = thing.width_m / 2, thing.height_m / 2
@@ -60,6 +62,7 @@ def cast_independently(scene: Any, meshes: Any) -> Any:
     table = trimesh.Trimesh(
         [[-1.5, -1.5, 0], [1.5, -1.5, 0], [1.5, 1.5, 0], [-1.5, 1.5, 0]], [[0, 1, 2], [0, 2, 3]], process=False
     )
+    table.apply_transform(trimesh.transformations.rotation_matrix(np.radians(scene.table.turn_deg), [0, 0, 1]))
     for i, mesh in [*things, (-1, table)]:
         caster = trimesh.ray.ray_triangle.RayMeshIntersector(mesh)
         points, rays, _ = caster.intersects_location(

@@ -6,24 +6,29 @@ its own tasks; a photograph is known by ``data.sha256`` alone.
 
 from __future__ import annotations
 
-import json
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workbench.domain.findings import busy, refused
-from workbench.ports import LabellerTask
-
-#: Seconds before an unanswered request counts as lost; the export of a large project takes minutes.
-TIMEOUT_S = 300.0
+from workbench.adapters.label_studio_http import (
+    NAMED,
+    TIMEOUT_S,
+    Plain,
+    failure,
+    filters,
+    log_in,
+    reason,
+    sign_up,
+    told,
+)
+from workbench.ports import LabellerChange, LabellerProject, LabellerTask
 
 #: Tasks in one request; the server writes about a thousand in a second.
 CHUNK = 1000
 
-#: Tasks in one page of a listing.
-_PAGE = 5000
+_TASK_FIELDS = "id,data,total_annotations,total_predictions,predictions_model_versions,cancelled_annotations,draft_exists,created_at"
 
 
 def config_problem(xml: str) -> str | None:
@@ -51,14 +56,37 @@ class LabelStudioServer:
         weakref.finalize(self, connections.close)
         with self._asked():
             self._client = LabelStudio(base_url=url, api_key=token, httpx_client=connections, max_retries=0)
+        # The SDK has no public way to be asked plainly; its wrapper knows how the token is sent.
+        self._plain = Plain(url, connections, self._client._client_wrapper.get_headers)  # noqa: SLF001 -- see above
+
+    def projects(self) -> list[LabellerProject]:
+        """Return all projects, oldest first."""
+        listed = self._plain.listed("/api/projects/", {"include": "id,title,description,created_at", "page_size": 100})
+        found = [
+            LabellerProject(
+                project_id=int(project["id"]),
+                title=str(project["title"]),
+                description=str(project.get("description") or ""),
+                made_at=str(project.get("created_at") or ""),
+            )
+            for project in listed
+        ]
+        return sorted(found, key=lambda project: project.project_id)
 
     def find_project(self, title: str) -> int | None:
         """Return the id of the oldest project of that title, None if there is none."""
-        with self._asked():
-            found = [project for project in self._client.projects.list() if project.title == title]
-        return min((int(project.id) for project in found), default=None)
+        return next((project.project_id for project in self.projects() if project.title == title), None)
 
-    def ensure_project(self, title: str, *, label_config: str, instructions: str, overlap: int) -> int:
+    def ensure_project(
+        self,
+        title: str,
+        *,
+        label_config: str,
+        instructions: str,
+        overlap: int,
+        suggestions: bool = True,
+        description: str | None = None,
+    ) -> int:
         """Make the project, or bring it to this config and overlap; return its id."""
         wanted = {
             "label_config": label_config,
@@ -67,7 +95,8 @@ class LabelStudioServer:
             "show_instruction": True,
             "show_skip_button": True,
             "enable_empty_annotation": True,
-            "show_collab_predictions": True,
+            "show_collab_predictions": suggestions,
+            **({} if description is None else {"description": description}),
         }
         project_id = self.find_project(title)
         with self._asked():
@@ -90,25 +119,23 @@ class LabelStudioServer:
                     )
 
     def tasks(self, project_id: int) -> list[LabellerTask]:
-        """Return the project's tasks, without their answers."""
-        with self._asked():
-            listed = self._client.tasks.list(
-                project=project_id,
-                fields="all",
-                include="id,data,total_annotations,total_predictions,predictions_model_versions",
-                page_size=_PAGE,
+        """Return the project's tasks, oldest first, without their answers."""
+        return [
+            LabellerTask(
+                task_id=int(task["id"]),
+                sha256=str((task.get("data") or {}).get("sha256", "")),
+                predictions=int(task.get("total_predictions") or 0),
+                answers=int(task.get("total_annotations") or 0),
+                models=tuple(
+                    filter(None, map(str.strip, str(task.get("predictions_model_versions") or "").split(",")))
+                ),
+                image=str((task.get("data") or {}).get("image", "")),
+                skips=int(task.get("cancelled_annotations") or 0),
+                begun=bool(task.get("draft_exists")),
+                made_at=str(task.get("created_at") or ""),
             )
-            return [
-                LabellerTask(
-                    task_id=int(task.id),
-                    sha256=str((task.data or {}).get("sha256", "")),
-                    predictions=int(task.total_predictions or 0),
-                    answers=int(task.total_annotations or 0),
-                    image=str((task.data or {}).get("image", "")),
-                    models=tuple(filter(None, map(str.strip, str(task.predictions_model_versions or "").split(",")))),
-                )
-                for task in listed
-            ]
+            for task in self._plain.tasks(project_id, _TASK_FIELDS)
+        ]
 
     def import_tasks(self, project_id: int, tasks: Sequence[Mapping[str, Any]]) -> int:
         """Add tasks, a thousand a request; return how many were added."""
@@ -121,6 +148,16 @@ class LabelStudioServer:
         """Put other ``data`` into a task; its answers stay."""
         with self._asked():
             self._client.tasks.update(str(task_id), data=dict(data))
+
+    def remove_untouched(self, project_id: int, task_ids: Sequence[int]) -> None:
+        """Delete those of the tasks that have no answer and no skip; the server filters them when it deletes."""
+        for start in range(0, len(task_ids), NAMED):
+            chosen = list(task_ids[start : start + NAMED])
+            asked = {
+                "selectedItems": {"all": False, "included": chosen},
+                "filters": filters(("total_annotations", "equal", 0), ("cancelled_annotations", "equal", 0)),
+            }
+            self._plain.send("POST", "/api/dm/actions/", {"id": "delete_tasks", "project": project_id}, asked)
 
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:
         """Add pre-annotations to tasks, a thousand a request."""
@@ -138,23 +175,40 @@ class LabelStudioServer:
             if self._client.projects.get(project_id).model_version != model_version:
                 self._client.projects.update(project_id, model_version=model_version)
 
-    def export(self, project_id: int) -> list[dict[str, Any]]:
-        """Return the answered tasks with their annotations; each one's ``completed_by`` is the user's e-mail."""
-        with self._asked():
-            emails = {int(user.id): str(user.email) for user in self._client.users.list()}
-            body = b"".join(self._client.projects.exports.download_sync(project_id, export_type="JSON"))
-        tasks: list[dict[str, Any]] = json.loads(body)
+    def changes(self, project_id: int, since: str) -> list[LabellerChange]:
+        """Return the tasks touched at or after a moment, in order of id."""
+        later = [("updated_at", "greater_or_equal", since)] if since else []
+        listed = self._plain.tasks(project_id, "id,updated_at", *later)
+        return [LabellerChange(task_id=int(task["id"]), changed_at=str(task["updated_at"])) for task in listed]
+
+    def count_answers(self, project_id: int) -> int:
+        """Return how many answers, skips among them, all tasks have together."""
+        counts = ("total_annotations_number", "skipped_annotations_number")  # the former is without the latter
+        found = self._plain.send("GET", f"/api/projects/{project_id}/", {"include": ",".join(counts)})
+        return sum(int(found[name]) for name in counts)
+
+    def export(self, project_id: int, task_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """Return the answered tasks, all or those named, with their annotations and their authors' e-mails."""
+        asked: list[dict[str, Any]] = [{"exportType": "JSON"}]
+        if task_ids is not None:
+            chosen = [task_ids[start : start + NAMED] for start in range(0, len(task_ids), NAMED)]
+            asked = [{"exportType": "JSON", "ids[]": list(ids)} for ids in chosen]
+        tasks = [task for each in asked for task in self._plain.send("GET", f"/api/projects/{project_id}/export", each)]
+        emails = self._emails() if tasks else {}
         for task in tasks:
             for annotation in task["annotations"]:
-                author = annotation.get("completed_by")
-                number = author.get("id") if isinstance(author, dict) else author
-                annotation["completed_by"] = emails.get(int(number or 0), f"user-{number}")
+                for key in ("completed_by", "updated_by"):
+                    who = annotation.get(key)
+                    number = who.get("id") if isinstance(who, dict) else who
+                    annotation[key] = emails.get(int(number), f"user-{number}") if number else None
         return tasks
+
+    def _emails(self) -> dict[int, str]:
+        return {int(user["id"]): str(user["email"]) for user in self._plain.send("GET", "/api/users/", {})}
 
     def project_ids(self) -> list[int]:
         """Return the ids of all projects."""
-        with self._asked():
-            return [int(project.id) for project in self._client.projects.list()]
+        return [project.project_id for project in self.projects()]
 
     def delete_tasks(self, project_id: int, task_ids: Sequence[int]) -> None:
         """Delete tasks with everything answered about them."""
@@ -187,9 +241,9 @@ class LabelStudioServer:
                 # The SDK has no call for the invitation; its wrapper knows how this token is sent.
                 answer = browser.get("/api/invite", headers=self._client._client_wrapper.get_headers())  # noqa: SLF001 -- see above
                 answer.raise_for_status()
-                _sign_up(browser, str(answer.json()["invite_url"]), email, password)
+                sign_up(browser, str(answer.json()["invite_url"]), email, password)
             else:
-                _log_in(browser, email, password)
+                log_in(browser, email, password)
             answer = browser.get("/api/current-user/token")
             answer.raise_for_status()
             return str(answer.json()["token"])
@@ -197,65 +251,15 @@ class LabelStudioServer:
     @contextmanager
     def _asked(self) -> Iterator[None]:
         """Say in the workbench's words why the server did not do what it was asked."""
-        import httpx
         from label_studio_sdk.core.api_error import ApiError
 
         try:
-            yield
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise busy(
-                "labelling.server-away",
-                f"Label Studio at {self.url}",
-                f"does not answer ({type(error).__name__}).",
-                "Start it with `workbench up`, then repeat the command.",
-            ) from error
+            with told(self.url):
+                yield
         except ApiError as error:
-            _say(self.url, error.status_code or 0, _reason(error.body), error)
-        except httpx.HTTPStatusError as error:
-            _say(self.url, error.response.status_code, error.response.text, error)
-
-
-def _say(url: str, status: int, body: str, cause: Exception) -> None:
-    """Raise what an answer of the server other than success means."""
-    server_errors = 500
-    if status >= server_errors:
-        raise busy(
-            "labelling.server-away",
-            f"Label Studio at {url}",
-            f"failed with status {status}.",
-            "Look at its log, restart it with `workbench up`, then repeat the command.",
-        ) from cause
-    remedy = "Correct what it names, then repeat the command."
-    if status in (401, 403):
-        remedy = "Its access token is wrong or expired: restart it with `workbench up`."
-    raise refused(
-        "labelling.server-refused", f"Label Studio at {url}", f"said {status}: {body[:300]}.", remedy
-    ) from cause
-
-
-def _reason(body: Any) -> str:
-    """Return what an error answer says, without its identifiers and versions."""
-    if not isinstance(body, dict):
-        return str(body)
-    return str(body.get("validation_errors") or body.get("detail") or body)
+            raise failure(self.url, error.status_code or 0, reason(error.body)) from error
 
 
 def _chunks(items: Sequence[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     for start in range(0, len(items), CHUNK):
         yield [dict(item) for item in items[start : start + CHUNK]]
-
-
-def _sign_up(browser: Any, invitation: str, email: str, password: str) -> None:
-    """Register a user through the invitation link, as a person would."""
-    path = invitation[invitation.index("/user/signup") :] if "/user/signup" in invitation else invitation
-    _post_form(browser, path, {"email": email, "password": password, "allow_newsletters": "false"})
-
-
-def _log_in(browser: Any, email: str, password: str) -> None:
-    _post_form(browser, "/user/login/", {"email": email, "password": password, "persist_session": "on"})
-
-
-def _post_form(browser: Any, path: str, fields: Mapping[str, str]) -> None:
-    browser.get(path).raise_for_status()
-    token = browser.cookies.get("csrftoken") or ""
-    browser.post(path, data={**fields, "csrfmiddlewaretoken": token}, headers={"Referer": str(browser.base_url)})

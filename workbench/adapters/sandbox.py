@@ -186,7 +186,7 @@ class Sandbox(Generic[T, R]):
         process = self._context.Process(
             target=_serve, args=(theirs, self._function, self._prepare, self._timeout_s), daemon=True
         )
-        with _without_main():
+        with without_main():
             with _silent():
                 forkserver.ensure_running()
             process.start()
@@ -221,7 +221,7 @@ def _silent() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
+def without_main() -> Iterator[None]:
     """Keep a starting worker from importing the program that starts it: a decoder needs no command line.
 
     `multiprocessing` has a new process run the main module's file again; one without a file is left alone.

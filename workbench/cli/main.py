@@ -29,6 +29,8 @@ _MODULES = (
     "adjudication",
     "curation",
     "synthesis",
+    "synthesis_jobs",
+    "synthesis_export",
     "augmentation",
     "release",
     "release_verify",

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.curation import strata
+from workbench.curation.strata import Stratum
 from workbench.domain.dataset import SPLITS, Split
 from workbench.domain.findings import Finding, Severity
 from workbench.ports import Guess
@@ -86,6 +88,24 @@ def balance_findings(counts: Mapping[str, Mapping[str, int]]) -> list[Finding]:
             severity=Severity.NOTE,
         )
     ]
+
+
+def lacking(
+    rows: Sequence[Row], categories: Mapping[str, frozenset[str]], shares: Mapping[str, float]
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Return the categories of which a split has fewer groups than its part: by split, groups there are and should be."""
+    shown: defaultdict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row["split"]:
+            shown[row["group_id"]] |= categories.get(row["image_id"], frozenset())
+    splits = {row["group_id"]: Split(row["split"]) for row in rows if row["split"]}
+    groups = {
+        name: Stratum(split=splits[name], categories=frozenset(codes), free=False) for name, codes in shown.items()
+    }
+    return {
+        category: {str(split): {"groups": have, "part": part} for split, (have, part) in lacks.items()}
+        for category, lacks in sorted(strata.lacking(groups, shares).items())
+    }
 
 
 def by_partner(rows: Sequence[Row]) -> dict[str, dict[str, int]]:

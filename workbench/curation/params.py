@@ -12,7 +12,7 @@ from workbench.domain.findings import Refused, refused
 from workbench.domain.lineage import require_activity
 
 #: Name and version of this activity: raise the number whenever equal input may give other tables.
-ACTIVITY = "curation/3"
+ACTIVITY = "curation/4"
 
 #: Length of a perceptual hash.
 _HASH_BITS = 256
@@ -49,6 +49,8 @@ def check_params(params: Mapping[str, Any]) -> Holdout:
         raise _bad_param("overlap_points", points, "Set it to a whole number from 4 on.")
     if not isinstance(salt, str):
         raise _bad_param("split_salt", salt, "Set it to a text, and never change it after the first release.")
+    if not isinstance(params.get("stratify"), bool):
+        raise _bad_param("stratify", params.get("stratify"), "Set it to true or false.")
     return _holdout(params.get("holdout"))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.curation.strata import Stratum, even_out
 from workbench.domain.dataset import SPLITS, Split
 from workbench.domain.findings import Finding, Severity, refused
 
@@ -116,6 +117,7 @@ def assign_splits(
     frozen: Mapping[str, Split],
     held_out: Mapping[str, Split] | None = None,
     left_out: Mapping[str, str] | None = None,
+    strata: Mapping[str, frozenset[str]] | None = None,
 ) -> tuple[dict[str, Placed], list[Finding]]:
     """Return where each image goes, and what was noticed.
 
@@ -136,16 +138,24 @@ def assign_splits(
         The split that images of a partner or country held out go to, with their whole group; what is frozen stays.
     left_out
         Why a curator wants an image left out, released or not.
+    strata
+        The categories that an image shows. Where given, groups that are neither frozen nor held out may leave the split
+        that they were drawn for, so that each split has its part of every category (`strata.even_out`).
 
     """
     placed: dict[str, Placed] = {}
     findings = []
     kept_back, unwanted = held_out or {}, left_out or {}
-    for anchor, ids in sorted(group_images(rows, alike).items()):
+    groups = sorted(group_images(rows, alike).items())
+    drawn = {anchor: draw_split(anchor, shares, salt=salt) for anchor, _ in groups}
+    if strata is not None:
+        settled = {**kept_back, **frozen}
+        drawn |= even_out(_strata(groups, drawn, strata, settled, {*duplicates, *unwanted}), shares, salt=salt)
+    for anchor, ids in groups:
         group_id = "g-" + hashlib.sha256(anchor.encode()).hexdigest()[:12]
         held = {frozen[image_id] for image_id in ids if image_id in frozen}
         wanted = next((kept_back[image_id] for image_id in ids if image_id in kept_back), None)
-        split = held.pop() if len(held) == 1 else wanted or draw_split(anchor, shares, salt=salt)
+        split = held.pop() if len(held) == 1 else wanted or drawn[anchor]
         if held:
             findings.append(_conflict(group_id))
         elif wanted and split is not wanted:
@@ -164,6 +174,24 @@ def assign_splits(
                 placed[image_id] = Placed(group_id=group_id, split=split)
     findings += _empty(placed)
     return placed, findings
+
+
+def _strata(
+    groups: Sequence[tuple[str, tuple[str, ...]]],
+    drawn: Mapping[str, Split],
+    strata: Mapping[str, frozenset[str]],
+    settled: Mapping[str, Split],
+    unused: Container[str],
+) -> dict[str, Stratum]:
+    """Return each group with the categories of its images in use; a group with a settled image stays with that."""
+    found = {}
+    for anchor, ids in groups:
+        there = [settled[image_id] for image_id in ids if image_id in settled]
+        shown = [strata.get(image_id, frozenset()) for image_id in ids if image_id not in unused]
+        found[anchor] = Stratum(
+            split=there[0] if there else drawn[anchor], categories=frozenset().union(*shown), free=not there
+        )
+    return found
 
 
 def _conflict(group_id: str) -> Finding:

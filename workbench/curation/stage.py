@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ from workbench.domain.dataset import Split
 from workbench.domain.findings import Finding
 from workbench.layout import Layout
 from workbench.ports import Eyes
-from workbench.tables import IMAGES, INSTANCES, LABELLED, SEIZURES, read_all_rows, read_rows
+from workbench.tables import IMAGES, INSTANCES, LABELLED, SEIZURES, read_all_rows, read_designs, read_rows
 
 __all__ = ["ACTIVITY", "Curated", "check_params", "plan_curation"]
 
@@ -46,6 +47,7 @@ class Curated:
     findings: tuple[Finding, ...]
     labelled: frozenset[str]
     balance: Mapping[str, Mapping[str, int]]
+    lacking: Mapping[str, Mapping[str, Any]]
     leakage: Mapping[str, Any]
     moved: Mapping[str, int]
 
@@ -66,18 +68,19 @@ def plan_curation(layout: Layout, params: Mapping[str, Any], *, eyes: Eyes, froz
     rows = _admitted(layout)
     frozen = _with_stand_ins(frozen, rows.values())
     looks = _look(layout, rows, params, eyes)
+    instances = _instances(layout, rows)
     placed, findings = assign_splits(
         list(rows.values()),
-        union_pairs(looks.pairs) + [pair for pair in decided.together if set(pair) <= set(rows)],
+        [*union_pairs(looks.pairs), *_together(decided.together, rows), *_same_design(layout, rows)],
         superseded(_contents(rows), frozen),
         shares=params["splits"],
         salt=params["split_salt"],
         frozen=frozen,
         held_out=_held_out(layout, rows, holdout),
         left_out=decided.excluded,
+        strata=_categories(instances) if params["stratify"] else None,
     )
     images = tuple(_placed_row(rows[image_id], placed[image_id]) for image_id in sorted(rows))
-    instances = _instances(layout, rows)
     counts = audit.balance(images, instances)
     leakage = audit.partner_leakage(
         [row for row in images if row["image_id"] in looks.vectors], looks.stacked, eyes.guess
@@ -91,6 +94,7 @@ def plan_curation(layout: Layout, params: Mapping[str, Any], *, eyes: Eyes, froz
         findings=(*findings, *audit.balance_findings(counts), *audit.leakage_findings(leakage)),
         labelled=frozenset(_labelled(layout)),
         balance=counts,
+        lacking=audit.lacking(images, _categories(instances), params["splits"]),
         leakage=leakage,
         moved=audit.moved(images, frozen),
     )
@@ -186,6 +190,27 @@ def _instances(layout: Layout, rows: Mapping[str, Row]) -> list[dict[str, Any]]:
     """Return the ground truth of admitted photographs; none before the first adjudication."""
     path = layout.adjudication / "instances.parquet"
     return [row for row in read_rows(path, INSTANCES) if row["image_id"] in rows] if path.is_file() else []
+
+
+def _together(pairs: Iterable[tuple[str, str]], rows: Mapping[str, Row]) -> Iterator[tuple[str, str]]:
+    yield from (pair for pair in pairs if set(pair) <= set(rows))
+
+
+def _same_design(layout: Layout, rows: Mapping[str, Row]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of photographs of stand-ins that were made from one design."""
+    designs = read_designs(sorted(layout.deliveries.glob("*")))
+    first: dict[str, str] = {}
+    for image_id, row in sorted(rows.items()):
+        if design := designs.get((row["seizure_id"], row["item_id"])):
+            yield first.setdefault(design, image_id), image_id
+
+
+def _categories(instances: Iterable[Row]) -> dict[str, frozenset[str]]:
+    """Return the categories that each photograph shows."""
+    shown: dict[str, set[str]] = defaultdict(set)
+    for row in instances:
+        shown[row["image_id"]].add(row["category"])
+    return {image_id: frozenset(codes) for image_id, codes in shown.items()}
 
 
 def _labelled(layout: Layout) -> Iterator[str]:

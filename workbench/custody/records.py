@@ -20,6 +20,9 @@ from workbench.domain.findings import WorkbenchError, busy, refused
 #: Seconds to wait for another process's transaction.
 _WAIT_S = 30.0
 
+#: Of the database kept in memory, KiB: the keys of what is entered once lie scattered over all of their index.
+_CACHE_KIB = 65_536
+
 #: Entries by what they say.
 _OF = "SELECT e.seq, e.body, e.leaf, e.chain FROM said s JOIN entry e ON e.seq = s.seq"
 
@@ -59,7 +62,13 @@ class Records:
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._custody / "ledger.db", timeout=_WAIT_S, isolation_level=None)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "trusted_schema=OFF",
+            f"cache_size=-{_CACHE_KIB}",
+        ):
             database.execute(f"PRAGMA {pragma}")
         return database
 

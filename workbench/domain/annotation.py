@@ -28,6 +28,8 @@ class Pass(StrEnum):
     REVIEW = "review"
     ADJUDICATION = "adjudication"
     IMPORTED = "imported"
+    #: A hidden check: an answer about a photograph whose labels were known. It decides nothing about the photograph.
+    GOLD = "gold"
 
 
 class DecidedBy(StrEnum):

@@ -18,7 +18,7 @@ from workbench.intake.covers import ACTIVITY, NO_COVERS, Covers, redaction_rows
 from workbench.intake.kept import Journal, Unaltered
 from workbench.layout import Layout
 from workbench.ports import Track
-from workbench.tables import FILES, IMAGES, QUARANTINE, REDACTIONS, REMARKS, read_rows, write_table
+from workbench.tables import FILES, IMAGES, QUARANTINE, REDACTIONS, REMARKS, read_designs, read_rows, write_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ def _admit_contribution(
             image_id = todo[position]["image_id"]
             _judge(layout, target, judged, todo[position], verdict, keys[image_id], covers)
             journal.note(judged.told(image_id))
-    admitted, held, remarks = _write_tables(target, files, judged)
+    admitted, held, remarks = _write_tables(target, files, judged, read_designs([folder]))
     write_table(target / "redactions.parquet", REDACTIONS, redaction_rows(admitted, covers, activity=ACTIVITY))
     journal.remove()
     _remove_strays(target, {str(row["path"]) for row in admitted}, layout.data)
@@ -172,10 +172,13 @@ def _judge(
 
 
 def _write_tables(
-    target: Path, files: Sequence[Mapping[str, Any]], judged: Judged
+    target: Path,
+    files: Sequence[Mapping[str, Any]],
+    judged: Judged,
+    designs: Mapping[tuple[str, str], str],
 ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], list[Mapping[str, Any]]]:
     """Write the tables with the verdicts so far; return their rows."""
-    admitted = [_with_terms(image, row) for row in files for image in judged.images.get(row["image_id"], ())]
+    admitted = [_with_told(image, row, designs) for row in files for image in judged.images.get(row["image_id"], ())]
     held = [judged.quarantine[image_id] for image_id in sorted(judged.quarantine)]
     remarks = [remark for image_id in sorted(judged.remarks) for remark in judged.remarks[image_id]]
     # Rows of images last: without them a file is inspected anew, and its remarks with it.
@@ -282,8 +285,10 @@ def _write_copy(
     }
 
 
-def _with_terms(image: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+def _with_told(image: dict[str, Any], row: Mapping[str, Any], designs: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     """Return an image's row after what the delivery says about it was put into it."""
+    stand_in = (row["seizure_id"], row["item_id"]) in designs
+    image["origin"] = (Origin.REPLICA if stand_in else Origin.REAL).value
     image.update({name: row[name] for name in ("licence", "contribution_id", "partner_id", "seizure_id", "item_id")})
     return image
 

@@ -151,6 +151,7 @@ def _whole(column: str, text: str, least: int, most: int) -> int:
 _CHECKS: Mapping[str, Callable[[str, str, Known], str | int]] = {
     "seizure_id": _identifier,
     "item_id": _identifier,
+    "replica_of": _identifier,
     **{name: _word for name, column in BY_NAME.items() if column.words},
     "date": _date,
     "country": _country,

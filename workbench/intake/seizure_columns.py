@@ -103,6 +103,13 @@ COLUMNS: tuple[Column, ...] = (
     Column(name="country_of_manufacture", about="item", meaning="ISO 3166-1 alpha-2 code (two letters)", example="AT"),
     Column(name="year", about="item", meaning="year of manufacture", example="1998"),
     Column(name="lot_number", about="item", meaning="lot as marked", example="L-07"),
+    Column(
+        name="replica_of",
+        about="item",
+        meaning="only of a printed or cast stand-in: your name for the design it was made from; the part's name in the "
+        "catalogue (workbench synthesis catalogue) where it is in there",
+        example="",
+    ),
 )
 
 BY_NAME: Mapping[str, Column] = {column.name: column for column in COLUMNS}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,16 @@ from workbench import tables
 from workbench.domain.annotation import Annotation, Instance, Pass
 from workbench.domain.findings import Finding, Severity
 from workbench.domain.lineage import canonical_json, sha256_hex
+from workbench.labelling import history
 from workbench.labelling.exchange import instances_from_results, short_id
 from workbench.labelling.label_config import LabelConfig
 
 #: What an answer says of itself; the rest of an export (counters, editing times) changes without an answer changing.
 _KEPT = ("id", "unique_id", "completed_by", "created_at", "lead_time", "was_cancelled", "result")
+
+#: What pulling adds: where the task lies, whose it is, what its answers are worth, and what they were given under.
+_ADDED_TO_TASKS = ("place", "campaign", "labeller", "shown")
+_ADDED_TO_ANSWERS = ("guide_version", "taxonomy_version")
 
 _PASSES = (Pass.BLIND1, Pass.BLIND2)
 
@@ -31,6 +36,8 @@ class Snapshot:
     annotations: tuple[Annotation, ...]
     findings: tuple[Finding, ...] = ()
     export: Sequence[Mapping[str, Any]] | None = None
+    #: For an answer the version of the taxonomy it was given under, where the server tells.
+    taxonomies: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def instances(self) -> list[Instance]:
@@ -63,33 +70,74 @@ def read_answers(
     clean = canonical_export(exported, pseudonym)
     annotations: list[Annotation] = []
     findings: list[Finding] = []
+    taxonomies: dict[str, str] = {}
+    passes = _passes(clean)
     for task in clean:
         row = images.get(str(task["data"].get("sha256")))
-        where = f"task {task['id']} of project {config.project}"
+        where = f"task {task['id']} of {task.get('place') or f'project {config.project}'}"
         if row is None:
             findings.append(_unknown_photograph(where))
             continue
-        answers = [answer for answer in task["annotations"] if not answer["was_cancelled"]]
-        for number, answer in enumerate(answers):
-            pass_ = _PASSES[number] if number < len(_PASSES) else Pass.REVIEW
-            annotation, problems = _annotation(answer, row, config=config, pass_=pass_, where=where)
+        for answer in task["annotations"]:
+            if answer["was_cancelled"]:
+                continue
+            annotation, problems = _annotation(answer, row, config=config, pass_=passes[answer["id"]], where=where)
             findings += problems
-            annotations += [annotation] if annotation else []
+            if annotation:
+                annotations.append(annotation)
+                taxonomies[annotation.annotation_id] = answer.get("taxonomy_version", "")
     annotations.sort(key=lambda annotation: annotation.annotation_id)
-    return Snapshot(annotations=tuple(annotations), findings=tuple(findings), export=clean)
+    return Snapshot(annotations=tuple(annotations), findings=tuple(findings), export=clean, taxonomies=taxonomies)
+
+
+def _passes(tasks: Iterable[Mapping[str, Any]]) -> dict[int, Pass]:
+    """Return which pass each answer is of: the first and the second blind one in order of time, else a review.
+
+    Blind answers are counted over the desks of a campaign together, since a photograph has a task on each.
+    """
+    blind: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    passes: dict[int, Pass] = {}
+    for task in tasks:
+        answers = [answer for answer in task["annotations"] if not answer["was_cancelled"]]
+        if shown := task.get("shown"):
+            passes |= dict.fromkeys((answer["id"] for answer in answers), Pass(shown))
+        else:
+            together = (task["campaign"], task["data"]["sha256"]) if task.get("campaign") else ("", str(task["id"]))
+            blind.setdefault(together, []).extend(answers)
+    for answers in blind.values():
+        answers.sort(key=lambda answer: (str(answer["created_at"]), int(answer["id"])))
+        passes |= {
+            answer["id"]: _PASSES[number] if number < len(_PASSES) else Pass.REVIEW
+            for number, answer in enumerate(answers)
+        }
+    return passes
 
 
 def canonical_export(exported: Iterable[Mapping[str, Any]], pseudonym: Callable[[str], str]) -> list[dict[str, Any]]:
     """Return the export without people and without what changes by itself, in a fixed order."""
     tasks = []
     for task in exported:
-        answers = [{key: answer.get(key) for key in _KEPT} for answer in task.get("annotations", ())]
+        answers = [
+            {key: answer.get(key) for key in _KEPT}
+            | {key: answer[key] for key in _ADDED_TO_ANSWERS if key in answer}
+            | _suggested(answer)
+            for answer in task.get("annotations", ())
+        ]
         for answer in answers:
             answer["completed_by"] = pseudonym(str(answer["completed_by"]))
             answer["was_cancelled"] = bool(answer["was_cancelled"])
         answers.sort(key=lambda answer: (str(answer["created_at"]), int(answer["id"])))
-        tasks.append({"id": task["id"], "data": dict(task["data"]), "annotations": answers})
+        added = {key: task[key] for key in _ADDED_TO_TASKS if key in task}
+        tasks.append({"id": task["id"], "data": dict(task["data"]), "annotations": answers, **added})
     return sorted(tasks, key=lambda task: int(task["id"]))
+
+
+def _suggested(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the suggestion that stood on the page when an answer was given, without the server's numbers and times."""
+    shown = answer.get("prediction") or {}
+    if not shown.get("result"):
+        return {}
+    return {"prediction": {"model_version": shown.get("model_version"), "result": shown["result"]}}
 
 
 def _annotation(
@@ -137,7 +185,10 @@ def write_snapshot(folder: Path, snapshot: Snapshot, *, taxonomy_version: str) -
     snapshot.json, which lists the hashes, is written last: without it the others are no snapshot.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    annotations = [_annotation_row(annotation, taxonomy_version) for annotation in snapshot.annotations]
+    annotations = [
+        _annotation_row(annotation, snapshot.taxonomies.get(annotation.annotation_id) or taxonomy_version)
+        for annotation in snapshot.annotations
+    ]
     instances = sorted(map(tables.instance_row, snapshot.instances), key=lambda row: str(row["instance_id"]))
     tables.write_table(folder / "annotations.parquet", tables.ANNOTATIONS, annotations)
     tables.write_table(folder / "instances.parquet", tables.INSTANCES, instances)
@@ -145,6 +196,8 @@ def write_snapshot(folder: Path, snapshot: Snapshot, *, taxonomy_version: str) -
     if snapshot.export is not None:
         write_text(folder / "export.json", canonical_json(list(snapshot.export)) + "\n")
         names.append("export.json")
+    if (folder / history.NAME).is_file():
+        names.append(history.NAME)
     return write_manifest(folder, names)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from workbench.layout import Layout
 from workbench.release.contents import SETTLED, TRANSCRIPTIONS, Contents, select_contents
 from workbench.release.gate import Rules
 from workbench.release.terms import Intent, read_terms, require_day, why_not
-from workbench.tables import IMAGES, INSTANCES, LABELLED, read_rows
+from workbench.tables import IMAGES, INSTANCES, LABELLED, POSES, read_designs, read_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +51,27 @@ def read_basis(layout: Layout, params: Mapping[str, Any], taxonomy: Taxonomy) ->
         statuses,
         transcriptions=transcriptions,
         accepted=accepted,
+        held_back=renders_of_tested_designs(layout, photographs),
         forbidden={name: reason for name, stated in terms.items() if (reason := why_not(stated, intent))},
     )
     rules = Rules(taxonomy=taxonomy, statuses=statuses, accepted=accepted, terms=terms, intent=intent)
     return Basis(contents=contents, rules=rules)
+
+
+def renders_of_tested_designs(layout: Layout, photographs: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the renders of designs whose stand-ins were photographed for val or test: training on them would leak.
+
+    A stand-in names its design in the partner's table (``replica_of``), a render the part in the catalogue and its hash.
+    """
+    designs = read_designs(sorted(layout.deliveries.glob("*")))
+    tested = {
+        designs.get((row["seizure_id"], row["item_id"])) for row in photographs if row["split"] in {"val", "test"}
+    } - {None}  # most photographs are of no stand-in
+    path = layout.synthesis / "poses.parquet"
+    if not tested or not path.is_file():
+        return frozenset()
+    rows = read_rows(path, POSES, ["image_id", "part_id", "mesh_sha256"])
+    return frozenset(row["image_id"] for row in rows if not tested.isdisjoint((row["part_id"], row["mesh_sha256"])))
 
 
 def _one_of(params: Mapping[str, Any], key: str, default: str, allowed: Collection[str]) -> str:

@@ -44,6 +44,7 @@ def select_contents(
     transcriptions: str = "masked",
     accepted: Collection[str] = SETTLED,
     forbidden: Mapping[str | None, str] | None = None,
+    held_back: Collection[str] = (),
 ) -> Contents:
     """Return what a release holds.
 
@@ -63,6 +64,8 @@ def select_contents(
         Statuses whose labels may be released, of `SETTLED`.
     forbidden
         Why images of a contribution may not be released, by contribution_id.
+    held_back
+        Renders that show a design of which photographs of a stand-in are in val or test, by image_id.
 
     """
     left_out: Counter[str] = Counter()
@@ -70,6 +73,8 @@ def select_contents(
     outside: set[str] = set()
     for row in [*photographs, *derived]:
         reason = (forbidden or {}).get(row["contribution_id"]) or _why_left_out(row, statuses, accepted)
+        if row["image_id"] in held_back:
+            reason = "render of a design in val or test"
         if row["parent_image_id"] in outside and not reason:
             reason = "copy of an image left out"
         if reason:

@@ -20,8 +20,9 @@ from workbench.domain.findings import refused
 from workbench.domain.scene import Pose
 from workbench.layout import Layout
 from workbench.ports import Mesh
+from workbench.synthesis.materials import MATERIALS
 from workbench.synthesis.parts import BUILTIN
-from workbench.synthesis.scene import MATERIALS, RestingPart
+from workbench.synthesis.scene import RestingPart
 
 #: Gives the poses in which a mesh rests, and how likely each is.
 RestingPoses = Callable[[Mesh], tuple[tuple[Pose, ...], tuple[float, ...]]]
@@ -42,7 +43,7 @@ class CataloguePart:
     unit
         Unit of the file handed in; ``m`` for built-in parts.
     materials
-        Names in `workbench.synthesis.scene.MATERIALS` that it may be rendered in.
+        Names in `workbench.synthesis.materials.MATERIALS` that it may be rendered in.
 
     """
 

@@ -24,7 +24,7 @@ from workbench.domain.dataset import Split
 from workbench.domain.findings import Busy, Refused
 from workbench.domain.lineage import sha256_hex
 from workbench.layout import Layout
-from workbench.tables import DUPLICATES, IMAGES, QUALITY, read_rows, write_table
+from workbench.tables import DUPLICATES, IMAGES, ITEMS, QUALITY, read_rows, write_table
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 
@@ -213,6 +213,7 @@ PARAMS = {
     "near_duplicate_bits": 31,
     "overlap_points": 40,
     "split_salt": "s",
+    "stratify": True,
     "splits": SHARES,
     "holdout": {"partners": [], "countries": [], "split": "test"},
 }
@@ -264,6 +265,7 @@ def test_the_same_photographs_give_the_same_bytes(tmp_path: Path) -> None:
         {"holdout": {"partners": [], "split": "elsewhere"}},
         {"holdout": {"seizures": []}},
         {"split_salt": 7},
+        {"stratify": "yes"},
     ],
 )
 def test_parameters_that_cannot_be_used_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
@@ -311,3 +313,26 @@ def test_pictures_alike_are_listed_for_a_photograph_and_for_a_file_from_anywhere
     elsewhere.write_bytes(b"no picture")
     refusal = workbench("curation", "similar", elsewhere, "--workspace", tmp_path, expect=1)
     assert refusal["findings"][0]["code"].startswith("intake.")
+
+
+def test_photographs_of_stand_ins_of_one_design_share_a_group(tmp_path: Path) -> None:
+    layout = _workspace(tmp_path, {"c1": [("a" * 64, 1)], "c2": [("b" * 64, 2), ("c" * 64, 3)]})
+    for contribution, letters in (("c1", "a"), ("c2", "bc")):
+        rows = read_rows(layout.intake / contribution / "images.parquet", IMAGES)
+        told = {"seizure_id": f"{contribution}/s", "contribution_id": contribution}
+        for row in rows:
+            row |= {"seizure_id": f"{contribution}/s-{row['image_id'][0]}", "item_id": f"{contribution}/1"}
+        write_table(layout.intake / contribution / "images.parquet", IMAGES, rows)
+        designs = {"a": "bracket", "b": "bracket", "c": None}
+        items = [
+            {
+                **told,
+                "seizure_id": f"{contribution}/s-{name}",
+                "item_id": f"{contribution}/1",
+                "replica_of": designs[name],
+            }
+            for name in letters
+        ]
+        write_table(layout.deliveries / contribution / "items.parquet", ITEMS, items)
+    groups = {row["image_id"][0]: row["group_id"] for row in _curate(layout)}
+    assert groups["a"] == groups["b"] != groups["c"]

@@ -23,7 +23,7 @@ from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
 from workbench.release.formats.yolo import yolo_line
 from workbench.release.picture import stable_numbers
-from workbench.tables import IMAGES, INSTANCES, LABELLED, read_rows, write_table
+from workbench.tables import IMAGES, INSTANCES, ITEMS, LABELLED, POSES, read_rows, write_table
 
 
 def load(folder: Path, split: str) -> COCO:
@@ -249,3 +249,22 @@ def test_an_altered_working_copy_is_refused_and_the_former_release_stays(
         path.write_bytes(path.read_bytes() + b"x")
     assert refusal(lambda: run_assemble(layout)) == {"release.image-altered"}
     assert contents(layout.release) == before
+
+
+def test_a_render_of_a_design_that_is_tested_with_stays_out_and_is_counted(
+    layout: Layout, run_assemble: Callable[..., Any]
+) -> None:
+    (render,) = read_rows(layout.synthesis / "images.parquet", IMAGES)
+    # Whatever else a pose must tell.
+    told = {f.name: {"string": "-", "int64": 1, "double": 1.0}.get(str(f.type), [0.0] * 8) for f in POSES}
+    told |= {"keypoints": None, "mesh_sha256": None, "object_to_camera": [0.0] * 16}
+    pose = {**told, "image_id": render["image_id"], "instance_id": "i", "part_id": "bracket"}
+    write_table(layout.synthesis / "poses.parquet", POSES, [pose])
+    assert "render of a design in val or test" not in run_assemble(layout).facts["left_out"]
+    # The photograph of seizure 4 is in the test split.
+    rewrite(layout.curation / "images.parquet", IMAGES, lambda row: row.update(item_id="1"))
+    item = {"item_id": "1", "seizure_id": "seizure-4", "contribution_id": "c1", "replica_of": "bracket"}
+    write_table(layout.deliveries / "c1" / "items.parquet", ITEMS, [item])
+    made = run_assemble(layout)
+    assert made.facts["left_out"]["render of a design in val or test"] == 1
+    assert render["image_id"] not in (layout.release / "splits.csv").read_text(encoding="utf-8")
