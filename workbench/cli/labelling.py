@@ -12,7 +12,7 @@ from workbench.cli.acting import DryRunOption
 from workbench.cli.command import command
 from workbench.cli.label_studio import connect
 from workbench.cli.labelling_bring import bring
-from workbench.cli.labelling_campaigns import plan, push_campaign
+from workbench.cli.labelling_campaigns import plan, push_campaign, read
 from workbench.cli.labelling_check import check
 from workbench.cli.labelling_import import admitted, import_labels
 from workbench.cli.labelling_predict import predict, rank
@@ -22,7 +22,7 @@ from workbench.cli.redaction_state import open_for_labelling
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.curation.decisions import read_decisions, standing
-from workbench.domain.findings import Finding
+from workbench.domain.findings import BadUsage, Finding, bad_usage
 from workbench.labelling import predictions
 from workbench.labelling.label_config import LabelConfig, read_label_config
 from workbench.labelling.pushing import Target
@@ -67,6 +67,8 @@ def push(
     project of their own. Project, language and overlap then stand in the campaign's file.
     """
     if campaign is not None:
+        if suggest is not None and read(workspace, campaign).blind:
+            raise _blind(campaign)
         return push_campaign(
             workspace, campaign, suggest=functools.partial(_pre_annotations, model=suggest), dry_run=dry_run
         )
@@ -103,6 +105,15 @@ def push(
         data={"project": project, "project_id": done.projects.get(config.title), **counts},
         findings=[*told, *held, *findings],
         next_command="workbench labelling push" if dry_run else "workbench labelling status",
+    )
+
+
+def _blind(campaign: str) -> BadUsage:
+    return bad_usage(
+        "labelling.blind",
+        f"campaign {campaign}",
+        "is blind: its labellers see no suggestions.",
+        "Leave out --suggest; or say `blind: false` in the campaign's file, and its answers are no blind passes any more.",
     )
 
 

@@ -186,6 +186,7 @@ CODES: dict[str, str] = {
     "labelling.scores-unusable": "A table of scores cannot be read.",
     "labelling.campaign-exists": "A campaign of that name exists; its file is edited, never written over.",
     "labelling.simplified": "A pre-annotation could only be shown as a box, or not at all.",
+    "labelling.blind": "Suggestions are named for labellers who must see none.",
     "labelling.model-missing": "A model that is to suggest labels is not there, or is not known.",
     "labelling.model-unreadable": "A model's file, or its file of results, cannot be used.",
     "labelling.model-altered": "A model's file has another SHA-256 than the one named.",

@@ -76,3 +76,10 @@ def test_what_a_model_cannot_be_used_for_is_said_in_one_sentence(workbench: Run,
         workbench(*predict, "saliency", "--sha256", "0", expect=2)["findings"][0]["code"] == "labelling.model-altered"
     )
     assert not list(root.glob("data/02_labelling/predicted-u2netp-*"))
+
+
+def test_a_blind_campaign_takes_no_suggestions(workbench: Run, root: Path) -> None:
+    at = ("--workspace", root)
+    workbench("labelling", "plan", "blind-one", "--labeller", "ana", "--labeller", "bo", *at)
+    told = workbench("labelling", "push", "--campaign", "blind-one", "--suggest", "first", *at, expect=2)
+    assert told["findings"][0]["code"] == "labelling.blind"
