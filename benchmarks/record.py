@@ -21,6 +21,7 @@ BENCHMARKS = (
     "repeat_intake",
     "labelling_push",
     "agreement",
+    "predicting",
     "duplicates",
     "curation_app",
     "render",

@@ -257,6 +257,57 @@ ANNOTATIONS = pa.schema(
     ]
 )
 
+#: A row a photograph that a model looked at, with or without finding anything
+#: (data/02_labelling/predicted-<model>/predicted.parquet).
+PREDICTED = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("file_sha256", _TEXT, "the image file that was looked at"),
+        _field("work_key", _TEXT, "key of the look: model, parameters, class map and picture"),
+        _field("model_version", _TEXT, "name of the model and the first digits of the SHA-256 of its file"),
+        pa.field(
+            "objects",
+            pa.list_(
+                pa.struct([pa.field("instance_id", _TEXT, nullable=False), pa.field("score", _REAL, nullable=True)])
+            ),
+            nullable=False,
+            metadata={"about": "its rows in predictions.parquet, with the model's score in [0, 1]"},
+        ),
+    ]
+)
+
+#: A row an object that a labeller was shown a suggestion of, or added to it (data/02_labelling/<project>/changes.parquet).
+CHANGES = pa.schema(
+    [
+        _field("annotation_id", _TEXT, "the answer"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("annotator", _TEXT, "the annotator's pseudonym"),
+        _field("model_version", _TEXT, "whose suggestions were shown"),
+        _field("change", _TEXT, "untouched, moved, reclassed, retyped, deleted or added"),
+        _field("suggestion_id", _TEXT, "the object suggested; null if added", nullable=True),
+        _field("instance_id", _TEXT, "the object in the answer; null if deleted", nullable=True),
+        _field("category_before", _TEXT, "taxonomy code suggested", nullable=True),
+        _field("category_after", _TEXT, "taxonomy code answered", nullable=True),
+        _field("iou", _REAL, "overlap of the shape suggested and the shape answered, in [0, 1]", nullable=True),
+        _field("score", _REAL, "the model's score of the suggestion, in [0, 1]", nullable=True),
+    ]
+)
+
+#: A row a photograph: how much is to be learnt from labelling it (data/02_labelling/ranking.parquet), most first.
+RANKING = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("score", _REAL, "what the order goes by, in [0, 1]"),
+        _field("uncertainty", _REAL, "greatest entropy of a model's score, in [0, 1] bit", nullable=True),
+        _field(
+            "disagreement",
+            _REAL,
+            "1 - mean F1 at half overlap between models, or models and answers, in [0, 1]",
+            nullable=True,
+        ),
+    ]
+)
+
 #: A row a version of an answer (data/02_labelling/<project>/history.parquet): rows are only ever added.
 ANSWER_HISTORY = pa.schema(
     [

@@ -135,7 +135,11 @@ CODES: dict[str, str] = {
     "servers.mongod-missing": "The database server that FiftyOne needs is not installed.",
     "servers.port-busy": "Another program listens on a port that a server needs.",
     "servers.not-ready": "A server ended while starting, or did not answer in time.",
-    "servers.database-away": "FiftyOne's database does not answer.",
+    "servers.database-away": "A server's database does not answer.",
+    "servers.database-invalid": "The address of a database cannot be used.",
+    "servers.database-password": "A password stands where other users of the machine can read it.",
+    "servers.database-refused": "The database of Label Studio does not let this user in, or is too old.",
+    "servers.tasks-elsewhere": "Label Studio's tasks and answers lie in another database than the one named.",
     "servers.keeps-ending": "A server ends again each time it is started.",
     "servers.credentials-damaged": "The file with Label Studio's credentials cannot be read.",
     "tables.schema": "A table is of another shape than this version reads.",
@@ -200,6 +204,12 @@ CODES: dict[str, str] = {
     "labelling.scores-unusable": "A table of scores cannot be read.",
     "labelling.campaign-exists": "A campaign of that name exists; its file is edited, never written over.",
     "labelling.simplified": "A pre-annotation could only be shown as a box, or not at all.",
+    "labelling.blind": "Suggestions are named for labellers who must see none.",
+    "labelling.model-missing": "A model that is to suggest labels is not there, or is not known.",
+    "labelling.model-unreadable": "A model's file, or its file of results, cannot be used.",
+    "labelling.model-altered": "A model's file has another SHA-256 than the one named.",
+    "labelling.unreadable-photograph": "A working copy that a model should look at cannot be read.",
+    "labelling.no-predictions": "There are no suggestions of the model named, or nothing to rank by.",
 }
 
 
