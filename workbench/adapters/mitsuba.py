@@ -106,15 +106,28 @@ class MitsubaRenderer:
         return self._mi.load_dict(described, optimize=False)
 
     def _light(self, loaded: Any, seed: int, *, denoised: bool = True) -> NDArray[np.float32]:
-        """Return a loaded scene's light, (h, w, 3); albedo and normals guide the denoiser."""
+        """Return a loaded scene's light, (h, w, 3); albedo and normals guide the denoiser.
+
+        Light and guides are traced one after the other, of the same seed and so of the same samples: an integrator that
+        gives both traces every path twice.
+        """
         import pyoidn
 
-        raw = np.array(self._mi.render(loaded, spp=self._samples_per_pixel, seed=seed), dtype=np.float32)
-        colour, albedo, normal = (np.ascontiguousarray(raw[..., i : i + 3]) for i in (0, 3, 6))
+        colour, guides = (
+            np.array(self._mi.render(loaded, integrator=one, spp=self._samples_per_pixel, seed=seed), np.float32)
+            for one in self._integrators
+        )
         if not denoised:
             return colour
+        albedo, normal = (np.ascontiguousarray(guides[..., i : i + 3]) for i in (0, 3))
         smooth = pyoidn.denoise(colour, albedo=np.clip(albedo, 0, 1), normal=np.clip(normal, -1, 1), hdr=True)
         return np.asarray(smooth, np.float32)
+
+    @cached_property
+    def _integrators(self) -> tuple[Any, Any]:
+        """What traces the light, and what traces albedo and normals."""
+        path = {"type": "path", "max_depth": 6}
+        return self._mi.load_dict(path), self._mi.load_dict({"type": "aov", "aovs": "albedo:albedo,normal:sh_normal"})
 
     def label(
         self,

@@ -26,17 +26,12 @@ TABLE_HALF_M = 1.5
 def described_scene(
     mi: Any, scene: Scene, meshes: Mapping[str, Mesh], textures: Mapping[str, Any], *, samples_per_pixel: int
 ) -> dict[str, Any]:
-    """Return what ``mi.load_dict`` takes: the whole scene with albedo and normals beside the colours.
+    """Return what ``mi.load_dict`` takes: the whole scene.
 
     Instance i of `Scene.instances` is the shape called ``instance{i:03d}``.
     """
     described: dict[str, Any] = {
         "type": "scene",
-        "integrator": {
-            "type": "aov",
-            "aovs": "albedo:albedo,normal:sh_normal",
-            "inner": {"type": "path", "max_depth": 6},
-        },
         "sensor": _sensor(mi, scene.camera, samples_per_pixel),
         "room": _room(mi, scene.environment, textures["room"]),
         "table": _table(mi, scene.table, textures),
