@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.adapters.lens import straight_size
-from workbench.adapters.shading import box_coordinates, corner_normals
+from workbench.adapters.shading import box_coordinates, corner_normals, edge_coordinates
 from workbench.domain.scene import PART_COLOURS, Camera, Card, Environment, Light, Material, PlacedPart, Scene, Table
 from workbench.ports import Mesh
 
@@ -153,6 +153,8 @@ def _part(mi: Any, part: PlacedPart, meshes: Mapping[str, Mesh], finish: Any) ->
     printed = material.relief_m > 0
     # A seam comes once in a printed part's girth, layers many times in its height.
     uv = box_coordinates(corners, material.texture_period_m, across=8.0 if printed else 1.0, printed=printed)
+    if finish is not None and finish.edge_uv is not None:
+        uv = edge_coordinates(corners, mesh.faces, uv, finish.edge_uv)
     parameters["vertex_positions"] = np.ravel(corners @ pose[:3, :3].T + pose[:3, 3]).astype(np.float32)
     parameters["vertex_normals"] = np.ravel(normals @ pose[:3, :3].T).astype(np.float32)
     parameters["vertex_texcoords"] = np.ravel(uv).astype(np.float32)

@@ -71,7 +71,7 @@ def lay_in_rows(
     things: Sequence[Lying], rng: np.random.Generator, *, spread_m: float, taken: list[shapely.Polygon]
 ) -> list[Matrix | None]:
     """Return a pose for each thing, in rows from left to right, long sides much alike turned. ``taken`` grows."""
-    gap, wide = rng.uniform(0.008, 0.025), 2.2 * spread_m
+    gap, wide = rng.uniform(0.008, 0.025), max(0.16, 1.3 * spread_m)
     x = y = deep = 0.0
     poses: list[Matrix] = []
     for thing in things:
