@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from workbench.domain.annotation import Instance
 from workbench.domain.scene import Scene
+from workbench.domain.suggestion import ModelFacts, Suggestion
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -78,6 +79,8 @@ class Component:
         Its colour, linear in [0, 1], or null where the file gives none.
     shape
         Number of its geometry: bodies that are copies of one another have the same.
+    open_edges
+        Edges at which its own surface ends; 0 if it is watertight.
 
     """
 
@@ -86,6 +89,7 @@ class Component:
     face_count: int
     rgb: tuple[float, float, float] | None
     shape: int
+    open_edges: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +198,8 @@ class LabellerTask:
     """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown.
 
     ``answers`` counts submitted answers, ``skips`` refusals; ``begun`` says whether somebody has saved unfinished work.
+    ``dispute`` names the disagreement that a task of the adjudicators is about; ``models`` says whose pre-annotations
+    it has.
     """
 
     task_id: int
@@ -201,6 +207,8 @@ class LabellerTask:
     predictions: int
     answers: int
     image: str = ""
+    dispute: str = ""
+    models: tuple[str, ...] = ()
     skips: int = 0
     begun: bool = False
     made_at: str = ""
@@ -270,6 +278,10 @@ class Labeller(Protocol):
         """Add pre-annotations (``task``, ``model_version``, ``result``) to tasks."""
         ...
 
+    def show_suggestions(self, project_id: int, model_version: str) -> None:
+        """Let labellers see the pre-annotations of this model, and of no other."""
+        ...
+
     def answer(self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float) -> int:
         """Submit an answer to a task as the user this labeller acts for; return its number."""
         ...
@@ -286,6 +298,29 @@ class Labeller(Protocol):
         """Return the answered tasks, all or those named, with their ``annotations``.
 
         ``completed_by`` and ``updated_by`` of an annotation are users' e-mails.
+        """
+        ...
+
+
+class Predictor(Protocol):
+    """Suggests the objects of a photograph: a detector, a reader of text, a finder of what stands out, a file of results.
+
+    It can be sent to another process; the same picture gives the same suggestions.
+    """
+
+    @property
+    def facts(self) -> ModelFacts:
+        """Which model it is, and every word it may use."""
+        ...
+
+    def __call__(self, photograph: tuple[str, Path]) -> Sequence[Suggestion]:
+        """Return the suggestions about one photograph (image_id, working copy), in a fixed order.
+
+        Raises
+        ------
+        Refused
+            ``labelling.unreadable-photograph`` if the picture cannot be read.
+
         """
         ...
 
