@@ -25,7 +25,7 @@ KINDS = {
     "hammer": ("black_oxide", "polymer", "steel"),
 }
 _SMALL = {"settings": 1, "cutouts_per_setting": 6, "cutout_px": 64, "samples_per_pixel": 2, "size_px": 160}
-_FULL = {"settings": 4, "cutouts_per_setting": 10, "cutout_px": 192, "samples_per_pixel": 12, "size_px": 480}
+_FULL = {"settings": 4, "cutouts_per_setting": 6, "cutout_px": 176, "samples_per_pixel": 8, "size_px": 480}
 
 
 def _cylinder(radius_mm: float, start_mm: float, end_mm: float, axis: int = 0) -> trimesh.Trimesh:
