@@ -92,11 +92,12 @@ def plan_tasks(
         tasks_of[there.sha256].append(there)
     known = {task.sha256: task for task in existing}
     rows = {row["image_id"]: row for row in images if not row["excluded"]}
+    folder, served = data.as_posix(), media_root.as_posix()
     new, late, moved, surplus, media = [], [], [], [], set()
     for image_id in sorted(rows) if order is None else [image_id for image_id in order if image_id in rows]:
         row = rows[image_id]
-        place = _served(data / row["path"], media_root)
-        media.add(place.parts[0])
+        place = _served(f"{folder}/{row['path']}", served)
+        media.add(place.partition("/")[0])
         task = known.get(image_id)
         if task is None:
             shown = [dict(ready[image_id])] if image_id in ready else []
@@ -125,22 +126,21 @@ def _surplus(tasks: Sequence[LabellerTask], wanted: int) -> list[int]:
     return sorted(untouched, reverse=True)[:too_many]
 
 
-def task_data(row: Mapping[str, Any], place: PurePosixPath, *, bare: bool = False) -> dict[str, str]:
+def task_data(row: Mapping[str, Any], place: str, *, bare: bool = False) -> dict[str, str]:
     """Return what a task carries about a photograph: nothing that its labellers need not see."""
-    shown = {"image": f"/data/local-files/?d={quote(str(place))}", "sha256": row["image_id"]}
+    shown = {"image": f"/data/local-files/?d={quote(place)}", "sha256": row["image_id"]}
     if bare:
         return shown
     return {**shown, "contribution": row["contribution_id"] or "", "partner": row["partner_id"] or ""}
 
 
-def _served(file: Path, media_root: Path) -> PurePosixPath:
-    try:
-        place = PurePosixPath(file.relative_to(media_root).as_posix())
-    except ValueError as error:
+def _served(file: str, media_root: str) -> str:
+    """Return a file's place below the media root, with forward slashes; both are given so (a push asks it of thousands)."""
+    if not file.startswith(f"{media_root}/"):
         raise refused(
             "labelling.outside-media",
-            file.name,
+            PurePosixPath(file).name,
             "does not lie in the folder that Label Studio may serve.",
             "Restart the servers of this workspace with `workbench up`.",
-        ) from error
-    return place
+        )
+    return file[len(media_root) + 1 :]
