@@ -119,7 +119,10 @@ def workbench_apart(*arguments: object) -> None:
     for them for ever.
     """
     line = [sys.executable, "-m", "workbench.cli.main", *(str(argument) for argument in arguments), "--json"]
-    subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        msg = f"workbench {arguments[0]} ended with {done.returncode}: {done.stdout[-2000:]}"
+        raise RuntimeError(msg)
 
 
 def draw_photographs(folder: Path, count: int, *, seed: int, size_wh: tuple[int, int] = (2000, 1500)) -> Path:

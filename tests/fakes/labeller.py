@@ -81,6 +81,8 @@ class FakeLabeller:
                 predictions=len(task["predictions"]),
                 answers=sum(not answer["was_cancelled"] for answer in task["annotations"]),
                 image=task["data"]["image"],
+                dispute=task["data"].get("dispute", ""),
+                models=tuple(dict.fromkeys(one["model_version"] for one in task["predictions"])),
                 skips=sum(answer["was_cancelled"] for answer in task["annotations"]),
                 made_at=task["created_at"],
             )
@@ -118,6 +120,9 @@ class FakeLabeller:
     def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> None:  # noqa: ARG002 -- the port's signature
         for prediction in predictions:
             self._shared["tasks"][prediction["task"]]["predictions"].append(dict(prediction))
+
+    def show_suggestions(self, project_id: int, model_version: str) -> None:
+        self._shared["projects"][project_id]["model_version"] = model_version
 
     def answer(
         self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float, skip: bool = False
@@ -200,6 +205,11 @@ def check_contract(labeller: Labeller, media_root: Path, acting_as: Callable[[st
     }
     labeller.import_predictions(project, [{"task": listed["b"].task_id, **prediction}])
     assert {task.sha256[0]: task.predictions for task in labeller.tasks(project)} == {"a": 1, "b": 1, "c": 0}
+    labeller.import_predictions(project, [{"task": listed["b"].task_id, **prediction, "model_version": "import-2"}])
+    seen = {task.sha256[0]: set(task.models) for task in labeller.tasks(project)}
+    assert seen == {"a": {"import-1"}, "b": {"import-1", "import-2"}, "c": set()}
+    for _ in range(2):
+        labeller.show_suggestions(project, "import-2")
 
     assert labeller.export(project) == []
     first, second = "first@example.org", "second@example.org"
@@ -221,6 +231,11 @@ def check_contract(labeller: Labeller, media_root: Path, acting_as: Callable[[st
     (task,) = labeller.export(project)
     assert (task["data"], len(task["annotations"])) == (moved, 2)
 
+    extra = {"image": tasks[0]["data"]["image"], "sha256": "d" * 64, "dispute": "dispute-1"}
+    labeller.import_tasks(project, [{"data": extra}])
+    (asked,) = (task for task in labeller.tasks(project) if task.dispute)
+    assert (asked.dispute, asked.sha256[0]) == ("dispute-1", "d")
+    labeller.remove_untouched(project, [asked.task_id])
     _check_changes(labeller, project, listed, acting_as(first), result)
 
 

@@ -48,14 +48,15 @@ class Trouble:
             if self._away:
                 self._away -= 1
                 return "down"
+            if self.restart is not None and writes and not self.struck["restart"] and self.rng.random() < 0.5:
+                self.struck["restart"] += 1
+                return "restart"
             chance = self.chance * (1.5 if writes else 0.7)
             if sum(self.struck.values()) >= self.most or self.rng.random() > chance:
                 return None
             weights = dict(FAULTS)
             if self.struck["late"] >= 2:
                 weights["late"] = 0
-            if self.restart is not None and writes and not self.struck["restart"]:
-                weights["restart"] = 8
             fault = self.rng.choices(list(weights), weights=list(weights.values()))[0]
             self.struck[fault] += 1
             if fault == "away":
