@@ -43,7 +43,7 @@ _STYLE = (
 
 #: The photograph keeps its place; only words turn.
 _FROM_THE_RIGHT = (
-    ".wb-labels, .wb-questions, .wb-photo table { direction: rtl; text-align: right }"
+    ".wb-labels, .wb-photo table, .wb-questions { direction: rtl; text-align: right }"
     " .wb-labels [class*=hotkey] { margin-inline: 0.5em }"
 )
 
