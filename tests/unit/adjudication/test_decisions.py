@@ -488,3 +488,22 @@ def test_a_statement_about_nothing_or_anything_is_refused(bench: Bench, wanted: 
     _category(bench).after("a_right")
     with pytest.raises(Refused, match="adjudication.unknown-id"):
         state(bench.layout, wanted)
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ((box("a"), box("b", "negative.tool")), "The object was called “Hand tool” and “Barrel”."),
+        (
+            (box("a", facets={"material": "wood"}), box("b", facets={"material": "polymer"})),
+            "“Material” was answered “Polymer” and “Wood”.",
+        ),
+        ((box("a", transcription="A1"), box("b", transcription="wood")), "The text was read as 'A1', 'wood'."),
+    ],
+)
+def test_a_task_says_in_words_what_is_disagreed_about(
+    bench: Bench, answers: tuple[Instance, Instance], said: str
+) -> None:
+    bench.answered(answer("p", answers[0]), answer("q", answers[1])).push()
+    (task,) = bench.server._shared["tasks"].values()
+    assert task["data"]["what"] == said
