@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from workbench.domain.annotation import Instance
 from workbench.domain.scene import Scene
+from workbench.domain.suggestion import ModelFacts, Suggestion
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -197,7 +198,8 @@ class LabellerTask:
     """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown.
 
     ``answers`` counts submitted answers, ``skips`` refusals; ``begun`` says whether somebody has saved unfinished work.
-    ``dispute`` names the disagreement that a task of the adjudicators is about.
+    ``dispute`` names the disagreement that a task of the adjudicators is about; ``models`` says whose pre-annotations
+    it has.
     """
 
     task_id: int
@@ -206,6 +208,7 @@ class LabellerTask:
     answers: int
     image: str = ""
     dispute: str = ""
+    models: tuple[str, ...] = ()
     skips: int = 0
     begun: bool = False
     made_at: str = ""
@@ -275,8 +278,8 @@ class Labeller(Protocol):
         """Add pre-annotations (``task``, ``model_version``, ``result``) to tasks."""
         ...
 
-    def open_on(self, project_id: int, model_version: str) -> None:
-        """Have the project's tasks open on the pre-annotations of this name, whatever others they carry."""
+    def show_suggestions(self, project_id: int, model_version: str) -> None:
+        """Let labellers see the pre-annotations of this model, and of no other."""
         ...
 
     def answer(self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float) -> int:
@@ -295,6 +298,29 @@ class Labeller(Protocol):
         """Return the answered tasks, all or those named, with their ``annotations``.
 
         ``completed_by`` and ``updated_by`` of an annotation are users' e-mails.
+        """
+        ...
+
+
+class Predictor(Protocol):
+    """Suggests the objects of a photograph: a detector, a reader of text, a finder of what stands out, a file of results.
+
+    It can be sent to another process; the same picture gives the same suggestions.
+    """
+
+    @property
+    def facts(self) -> ModelFacts:
+        """Which model it is, and every word it may use."""
+        ...
+
+    def __call__(self, photograph: tuple[str, Path]) -> Sequence[Suggestion]:
+        """Return the suggestions about one photograph (image_id, working copy), in a fixed order.
+
+        Raises
+        ------
+        Refused
+            ``labelling.unreadable-photograph`` if the picture cannot be read.
+
         """
         ...
 

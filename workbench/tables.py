@@ -98,8 +98,13 @@ IMAGES = pa.schema(
         _field("height_px", _INT, "height of the image file"),
         _field("licence", _TEXT, "the licence it may be used under"),
         _field("work_key", _TEXT, "key of the piece of work that made the file"),
-        _field("contribution_id", _TEXT, "the hand-over it came in; null if rendered", nullable=True),
-        _field("partner_id", _TEXT, "who gave it; null if rendered", nullable=True),
+        _field(
+            "contribution_id",
+            _TEXT,
+            "the hand-over it, or the photograph behind it, came in; null if all of it is rendered",
+            nullable=True,
+        ),
+        _field("partner_id", _TEXT, "who gave it; null if all of it is rendered", nullable=True),
         _field("seizure_id", _TEXT, "pseudonymous seizure", nullable=True),
         _field("item_id", _TEXT, "physical object", nullable=True),
         _field("orientation", _INT, "EXIF orientation applied, 1 to 8; null if rendered or augmented", nullable=True),
@@ -111,7 +116,7 @@ IMAGES = pa.schema(
         _field(
             "parent_image_id",
             _TEXT,
-            "what an augmented copy, or a photograph with covered regions, was made from",
+            "what an augmented copy, a photograph with covered regions, or a render on a photograph was made from",
             nullable=True,
         ),
         _field("seed", _INT, "seed of a rendered or augmented image", nullable=True),
@@ -249,6 +254,57 @@ ANNOTATIONS = pa.schema(
         _field("lead_time_s", _REAL, "seconds spent", nullable=True),
         _field("source", _TEXT, "label-studio, or the format imported from"),
         _field("taxonomy_version", _TEXT, "version of the codes used"),
+    ]
+)
+
+#: A row a photograph that a model looked at, with or without finding anything
+#: (data/02_labelling/predicted-<model>/predicted.parquet).
+PREDICTED = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("file_sha256", _TEXT, "the image file that was looked at"),
+        _field("work_key", _TEXT, "key of the look: model, parameters, class map and picture"),
+        _field("model_version", _TEXT, "name of the model and the first digits of the SHA-256 of its file"),
+        pa.field(
+            "objects",
+            pa.list_(
+                pa.struct([pa.field("instance_id", _TEXT, nullable=False), pa.field("score", _REAL, nullable=True)])
+            ),
+            nullable=False,
+            metadata={"about": "its rows in predictions.parquet, with the model's score in [0, 1]"},
+        ),
+    ]
+)
+
+#: A row an object that a labeller was shown a suggestion of, or added to it (data/02_labelling/<project>/changes.parquet).
+CHANGES = pa.schema(
+    [
+        _field("annotation_id", _TEXT, "the answer"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("annotator", _TEXT, "the annotator's pseudonym"),
+        _field("model_version", _TEXT, "whose suggestions were shown"),
+        _field("change", _TEXT, "untouched, moved, reclassed, retyped, deleted or added"),
+        _field("suggestion_id", _TEXT, "the object suggested; null if added", nullable=True),
+        _field("instance_id", _TEXT, "the object in the answer; null if deleted", nullable=True),
+        _field("category_before", _TEXT, "taxonomy code suggested", nullable=True),
+        _field("category_after", _TEXT, "taxonomy code answered", nullable=True),
+        _field("iou", _REAL, "overlap of the shape suggested and the shape answered, in [0, 1]", nullable=True),
+        _field("score", _REAL, "the model's score of the suggestion, in [0, 1]", nullable=True),
+    ]
+)
+
+#: A row a photograph: how much is to be learnt from labelling it (data/02_labelling/ranking.parquet), most first.
+RANKING = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("score", _REAL, "what the order goes by, in [0, 1]"),
+        _field("uncertainty", _REAL, "greatest entropy of a model's score, in [0, 1] bit", nullable=True),
+        _field(
+            "disagreement",
+            _REAL,
+            "1 - mean F1 at half overlap between models, or models and answers, in [0, 1]",
+            nullable=True,
+        ),
     ]
 )
 
@@ -535,6 +591,51 @@ RENDERS = pa.schema(
 )
 
 
+#: A row a picture of an empty surface that somebody added (data/00_backgrounds/backgrounds.parquet).
+ADDED_BACKGROUNDS = pa.schema(
+    [
+        _field("image_id", _TEXT, "SHA-256 of the working copy at path"),
+        _field("path", _TEXT, "the working copy, relative to the data folder, with forward slashes"),
+        _field("width_px", _INT, "its width"),
+        _field("height_px", _INT, "its height"),
+        _field("licence", _TEXT, "the licence it may be used under, as stated by whoever added it"),
+        _field("source", _TEXT, "where it is from, in the words of whoever added it"),
+    ]
+)
+
+#: A row a cut-out of the library that pictures are composed of (data/06_composition/cutouts.parquet).
+CUTOUTS = pa.schema(
+    [
+        _field("work_key", _TEXT, "key of the rendering"),
+        _field("setting", _INT, "number of its lamps and camera; cut-outs of one setting may stand in one picture"),
+        _field("part_id", _TEXT, "the catalogue part"),
+        _field("mesh_sha256", _TEXT, "hash of its geometry, as the catalogue has it"),
+        _field("category", _TEXT, "taxonomy code"),
+        _field("size_px", _INT, "width and height of its pictures"),
+        _field("pixels_per_m", _REAL, "pixels a metre at the part"),
+        _field("footprint_px", pa.list_(_REAL), "convex outline on the table, x0, y0, x1, y1, ... in pixels"),
+        _field("ground_px", pa.list_(_REAL, 2), "where the middle of that outline is seen"),
+        _field("box_xyxy", pa.list_(_REAL, 4), "tight box of the part, pixels"),
+        _field(
+            "object_to_camera", pa.list_(_REAL, 16), "4x4 matrix, row-major, metres; camera x right, y down, z ahead"
+        ),
+        _field("focal_px", _REAL, "focal length; the principal point is the pictures' middle"),
+        _field("object_sha256", _TEXT, "SHA-256 of the part's picture"),
+        _field("shadow_sha256", _TEXT, "SHA-256 of the picture of what its shadow leaves of the light"),
+    ]
+)
+
+#: A row a composed picture: what was put together (data/06_composition/made_of.parquet).
+MADE_OF = pa.schema(
+    [
+        _field("image_id", _TEXT, "the composed picture"),
+        _field("source", _TEXT, "photograph (a partner's), added or drawn: where the background is from"),
+        _field("background_id", _TEXT, "the photograph's image_id, or the SHA-256 of the picture"),
+        _field("cutouts", pa.list_(_TEXT), "work_keys of the cut-outs, the farthest first"),
+    ]
+)
+
+
 def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as Parquet that keeps to a schema; equal rows give equal bytes.
 
@@ -592,8 +693,8 @@ def read_designs(folders: Iterable[Path]) -> dict[tuple[str, str], str]:
     return {(row["seizure_id"], row["item_id"]): row["replica_of"] for row in rows if row["replica_of"]}
 
 
-def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Return a table's rows as dictionaries, checked against the schema.
+def read_columns(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return a table, or some of its columns, checked against the schema, as Arrow holds it.
 
     Raises
     ------
@@ -614,8 +715,19 @@ def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = Non
         raise refused(
             "tables.schema", path, "has other columns than this version expects.", "Rerun the stage that writes it."
         )
-    wanted = pa.schema([schema.field(name) for name in columns]) if columns else schema
-    rows: list[dict[str, Any]] = table.cast(wanted).to_pylist()
+    return table.cast(pa.schema([schema.field(name) for name in columns]) if columns else schema)
+
+
+def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return a table's rows as dictionaries, checked against the schema.
+
+    Raises
+    ------
+    Refused
+        ``workspace.input-missing`` if there is no such file, ``tables.schema`` if it is of another shape.
+
+    """
+    rows: list[dict[str, Any]] = read_columns(path, schema, columns).to_pylist()
     return rows
 
 

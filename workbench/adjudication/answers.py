@@ -50,11 +50,6 @@ class Answers:
     image_id: str = ""
 
 
-def who_labelled(of: Answers) -> dict[str, list[Instance]]:
-    """Return the blind answers of those who did not reject the photograph: who did has not found it empty."""
-    return {name: drawn for name, drawn in of.blind.items() if REJECT not in of.said.get(name, {})}
-
-
 def read_answers(layout: Layout, taxonomy: Taxonomy) -> dict[str, dict[str, Answers]]:
     """Return every photograph's answers by project, from all snapshots, whatever order they lie in, in today's codes.
 

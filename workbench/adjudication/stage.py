@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.adjudication.agreement import measure_agreement
-from workbench.adjudication.answers import Answers, check_codes, read_answers, who_labelled
+from workbench.adjudication.answers import Answers, check_codes, read_answers
 from workbench.adjudication.consensus import Outcome
 from workbench.adjudication.decisions import read_decisions
 from workbench.adjudication.headstamps import headstamp_rows
+from workbench.adjudication.measuring import check_measuring, write_measured
 from workbench.adjudication.settling import Rules, settle_photograph
 from workbench.domain.adjudication import Kind
 from workbench.domain.findings import Refused, refused
-from workbench.domain.lineage import canonical_json, require_activity
+from workbench.domain.lineage import require_activity
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
 from workbench.tables import (
@@ -50,17 +49,7 @@ def run_adjudication(layout: Layout, params: Mapping[str, Any], *, taxonomy: Tax
     """
     answers, rules = read_case_files(layout, params, taxonomy)
     _write_outcomes(layout.adjudication, settle_all(answers, rules), answers)
-    measured = measure_agreement(
-        {
-            f"{image_id}/{project}": drew
-            for image_id, of in answers.items()
-            for project, given in of.items()
-            if given.draws and len(drew := who_labelled(given)) > 1
-        },
-        match_iou=params["match_iou"],
-    )
-    _write_text(layout.adjudication / "agreement.json", canonical_json(measured) + "\n")
-    return measured
+    return write_measured(layout, taxonomy, params)
 
 
 def read_case_files(
@@ -144,13 +133,8 @@ def check_params(params: Mapping[str, Any]) -> None:
     queue = params.get("queue")
     if not isinstance(queue, list) or len(set(map(str, queue))) != len(queue) or not set(map(str, queue)) <= set(Kind):
         raise _bad_param("queue", queue, f"Give a list of {', '.join(Kind)}, the first to be decided first.")
+    check_measuring(params)
 
 
 def _bad_param(name: str, value: object, remedy: str) -> Refused:
     return refused("workspace.params-invalid", f"params.yaml adjudication.{name}", f"is {value!r}.", remedy)
-
-
-def _write_text(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

@@ -11,7 +11,7 @@ import typer
 from workbench import tables
 from workbench.adapters import dvc
 from workbench.adjudication.stage import read_case_files, run_adjudication, settle_all
-from workbench.cli import adjudication_explain, adjudication_queue
+from workbench.cli import adjudication_explain, adjudication_queue, adjudication_report
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -24,13 +24,15 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be
 def register(app: typer.Typer) -> None:
     """Add `adjudication` and what belongs to it."""
     group = typer.Typer(
-        help="Make ground truth of answers; put disagreements before adjudicators; tell how it came to be."
+        help="Make ground truth of answers; put disagreements before adjudicators; tell how it came to be, "
+        "and how far people agree."
     )
     app.add_typer(group, name="adjudication")
     command(group, callback=True)(adjudication)
     command(group, "queue")(adjudication_queue.queue)
     command(group, "decisions")(adjudication_queue.decisions)
     command(group, "explain")(adjudication_explain.explain)
+    command(group, "report")(adjudication_report.report)
 
 
 def adjudication(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunOption = False) -> Report:

@@ -42,6 +42,9 @@ PARAMS: dict[str, Any] = {
     "accept_iou": 0.7,
     "single_annotator": "accept",
     "queue": ORDER,
+    "bootstrap_rounds": 20,
+    "bootstrap_seed": 1,
+    "session_gap_min": 30,
 }
 PHOTO = "f" * 64
 IMAGE = {"image_id": PHOTO, "width_px": 200, "height_px": 100, "path": "01_intake/c/images/ff.jpg"}
