@@ -79,6 +79,8 @@ class Component:
         Its colour, linear in [0, 1], or null where the file gives none.
     shape
         Number of its geometry: bodies that are copies of one another have the same.
+    open_edges
+        Edges at which its own surface ends; 0 if it is watertight.
 
     """
 
@@ -87,6 +89,7 @@ class Component:
     face_count: int
     rgb: tuple[float, float, float] | None
     shape: int
+    open_edges: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

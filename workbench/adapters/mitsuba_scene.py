@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.adapters.lens import straight_size
 from workbench.adapters.shading import box_coordinates, corner_normals
-from workbench.domain.scene import Camera, Card, Environment, Light, Material, PlacedPart, Scene, Table
+from workbench.domain.scene import PART_COLOURS, Camera, Card, Environment, Light, Material, PlacedPart, Scene, Table
 from workbench.ports import Mesh
 
 #: OpenCV's camera looks along z with x right and y down; Mitsuba's with x left and y up.
@@ -132,10 +132,14 @@ def _card(mi: Any, card: Card, print_hwc: NDArray[np.float32] | None) -> dict[st
 
 def _part(mi: Any, part: PlacedPart, meshes: Mapping[str, Mesh], finish: Any) -> Any:
     """Return a Mitsuba mesh with creased normals and box-projected texture coordinates; bare without a finish."""
-    corners, normals = corner_normals(meshes[part.part_id])
+    mesh = meshes[part.part_id]
+    corners, normals = corner_normals(mesh)
     material, pose = part.material, np.reshape(part.pose, (4, 4))
     properties = mi.Properties()
-    properties["mesh_bsdf"] = mi.load_dict(_skin(mi, material, finish) if finish is not None else {"type": "diffuse"})
+    skin = {"type": "diffuse"}
+    if finish is not None:
+        skin = _skin(mi, material, finish, coloured=mesh.face_rgb is not None)
+    properties["mesh_bsdf"] = mi.load_dict(skin)
     count = len(corners)
     shape = mi.Mesh("part", count, count // 3, has_vertex_normals=True, has_vertex_texcoords=True, props=properties)
     parameters = mi.traverse(shape)
@@ -147,13 +151,16 @@ def _part(mi: Any, part: PlacedPart, meshes: Mapping[str, Mesh], finish: Any) ->
     parameters["vertex_texcoords"] = np.ravel(uv).astype(np.float32)
     parameters["faces"] = np.arange(count, dtype=np.uint32)
     parameters.update()
+    if mesh.face_rgb is not None:
+        shape.add_attribute("face_rgb", 3, np.ravel(mesh.face_rgb).astype(np.float32))
     return shape
 
 
-def _skin(mi: Any, material: Material, finish: Any) -> dict[str, Any]:
-    """Return the material as its `workbench.synthesis.finishes.Finish` has it."""
+def _skin(mi: Any, material: Material, finish: Any, *, coloured: bool) -> dict[str, Any]:
+    """Return the material as its `workbench.synthesis.finishes.Finish` has it; a part may bring its own colours."""
+    own = coloured and material.texture == PART_COLOURS
     bsdf = _principled(
-        _numbers(mi, finish.colour_hwc),
+        {"type": "mesh_attribute", "name": "face_rgb"} if own else _numbers(mi, finish.colour_hwc),
         metallic=material.metallic,
         roughness=_numbers(mi, finish.roughness_hw),
     )

@@ -29,6 +29,8 @@ _MODULES = (
     "adjudication",
     "curation",
     "synthesis",
+    "catalogue",
+    "catalogue_add",
     "synthesis_jobs",
     "synthesis_export",
     "augmentation",

@@ -10,11 +10,12 @@ from typing import Any
 from workbench.cli.wiring import Workspace
 from workbench.domain.findings import bad_usage
 from workbench.ports import Mesh
+from workbench.synthesis.catalogue import CataloguePart
 from workbench.synthesis.scene import RestingPart
 from workbench.synthesis.studio import PlannedRender, Studio
 
-#: Under this contribution custody seals the geometry handed in.
-CATALOGUE_CONTRIBUTION = "catalogue"
+#: Under this contribution custody sealed geometry before each file had one of its own.
+FORMER_CONTRIBUTION = "catalogue"
 
 
 def resting_parts_of(workspace: Workspace) -> list[RestingPart]:
@@ -30,12 +31,22 @@ def resting_parts_of(workspace: Workspace) -> list[RestingPart]:
     return resting_parts(index, resting_poses=resting_poses, read_sealed=partial(sealed_mesh, workspace))
 
 
-def sealed_mesh(workspace: Workspace, sha256: str) -> Mesh:
-    """Return the mesh that custody holds sealed."""
+def resting_part_of(workspace: Workspace, row: CataloguePart) -> RestingPart:
+    """Return one part of the catalogue with the poses it rests in."""
+    from workbench.adapters.cad import resting_poses
+    from workbench.synthesis.catalogue import resting_parts
+
+    (part,) = resting_parts([row], resting_poses=resting_poses, read_sealed=partial(sealed_mesh, workspace))
+    return part
+
+
+def sealed_mesh(workspace: Workspace, row: CataloguePart) -> Mesh:
+    """Return the mesh that custody holds sealed for a part."""
     from workbench.adapters.cad import mesh_from_bytes
     from workbench.custody.object_store import SealedStore
 
-    return mesh_from_bytes(SealedStore(workspace.layout.custody).read(CATALOGUE_CONTRIBUTION, sha256))
+    store = SealedStore(workspace.layout.custody)
+    return mesh_from_bytes(store.read(row.contribution_id or FORMER_CONTRIBUTION, row.sha256))
 
 
 def planned_renders(

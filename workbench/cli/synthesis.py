@@ -1,22 +1,19 @@
-"""Commands of synthesis: render the recipe, add a CAD part, list the catalogue, show what was rendered."""
+"""Commands of synthesis: render the recipe, show what was rendered."""
 
 from __future__ import annotations
 
-import io
 import os
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from workbench.cli.command import command
-from workbench.cli.rendering import CATALOGUE_CONTRIBUTION, planned_renders, resting_parts_of, studio_of, with_recipe
+from workbench.cli.rendering import planned_renders, resting_parts_of, studio_of, with_recipe
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.domain.findings import bad_usage
-from workbench.ports import Mesh
 
 synthesis = typer.Typer(help="Render the CAD catalogue into images with exact boxes, masks and poses.")
 
@@ -26,8 +23,6 @@ _REPLACE_AFTER = 250
 _WORTH_A_PROCESS = 6
 #: What a rendering process may come to hold at 640 px, and some to spare.
 _WORKER_BYTES = 1_500_000_000
-#: Whose key wraps the catalogue's: the workspace's own, as no partner gave these files.
-CATALOGUE_OWNER = "workspace"
 
 
 def register(app: typer.Typer) -> None:
@@ -145,95 +140,6 @@ def _rendered_report(workspace: Workspace, rendered: int | None) -> Report:
     )
 
 
-@command(synthesis, "catalogue")
-def list_catalogue(*, workspace: Workspace) -> Report:
-    """List the parts that renders are made of."""
-    from workbench.adapters import dvc
-    from workbench.synthesis.catalogue import ensure_builtin_catalogue, read_index
-
-    if ensure_builtin_catalogue(workspace.layout):
-        dvc.add(workspace.layout.root, [workspace.layout.catalogue])
-    index = read_index(workspace.layout)
-    rows = [
-        {
-            "part": row.part_id,
-            "category": row.category,
-            "source": row.source,
-            "materials": ", ".join(row.materials),
-            "sha256": row.sha256[:12],
-        }
-        for row in index
-    ]
-    return Report(
-        summary=f"The catalogue holds {len(index)} parts.",
-        data={"parts": len(index)},
-        rows=rows,
-        next_command="workbench synthesis",
-    )
-
-
-@command(synthesis, "add")
-def add_part(
-    file: Annotated[Path, typer.Argument(help="A STEP, STL, OBJ, 3MF or GLB file.")],
-    *,
-    workspace: Workspace,
-    category: Annotated[str, typer.Option("--category", help="Taxonomy code of what the part is.")],
-    unit: Annotated[str, typer.Option("--unit", help="Unit of an STL's, OBJ's or 3MF's numbers: mm, cm, m or inch.")],
-    material: Annotated[
-        list[str] | None, typer.Option("--material", help="A material to render it in; may be repeated. [default: pla]")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and say what would be added.")] = False,
-) -> Report:
-    """Seal a CAD part in custody and add it to the catalogue."""
-    from workbench.adapters import dvc
-    from workbench.adapters.cad import mesh_to_bytes
-    from workbench.domain.lineage import sha256_hex
-    from workbench.synthesis import catalogue
-
-    mesh, facts = _checked_part(workspace, file, category=category, unit=unit)
-    sealed = mesh_to_bytes(mesh)
-    layout = workspace.layout
-    with workspace.exclusive("catalogue"):
-        known = catalogue.index_path(layout).is_file()
-        index = catalogue.read_index(layout) if known else catalogue.builtin_index()
-        row = catalogue.plan_part(
-            index,
-            file_name=file.name,
-            sha256=sha256_hex(sealed),
-            category=category,
-            unit=unit,
-            materials=material or ["pla"],
-        )
-        if row is None:
-            return Report(summary=f"{file.name} is in the catalogue already.", data=facts)
-        facts["part"] = row.part_id
-        said = f"{row.part_id} ({facts['faces']} faces, {facts['extent_mm']} mm)"
-        if dry_run:
-            return Report(summary=f"Would add {said}.", data=facts)
-        _seal(workspace, sealed)
-        catalogue.write_index(layout, [*index, row])
-    dvc.add(layout.root, [layout.catalogue])
-    return Report(
-        summary=f"Added {said}; its geometry is sealed in custody.", data=facts, next_command="workbench synthesis"
-    )
-
-
-def _checked_part(workspace: Workspace, file: Path, *, category: str, unit: str) -> tuple[Mesh, dict[str, Any]]:
-    """Return the mesh of a file and what to tell of it, or refuse the arguments or the file."""
-    import numpy as np
-
-    from workbench.adapters.cad import UNITS_M, read_mesh
-
-    if unit not in UNITS_M:
-        raise bad_usage("usage.bad-argument", f"--unit {unit}", "is no unit.", f"Use one of {', '.join(UNITS_M)}.")
-    workspace.taxonomy.category(category)
-    if not file.is_file():
-        raise bad_usage("usage.bad-argument", file, "is no file.", "Name a CAD file.")
-    mesh = read_mesh(file, unit=unit)
-    extent_mm = [round(float(side) * 1000, 1) for side in np.ptp(mesh.vertices_m, axis=0)]
-    return mesh, {"faces": len(mesh.faces), "extent_mm": extent_mm, "category": category}
-
-
 @command(synthesis, "sheet")
 def contact_sheet(
     out: Annotated[Path, typer.Argument(help="The picture to write, .png or .jpg.")],
@@ -258,25 +164,3 @@ def contact_sheet(
     paths = [workspace.layout.data / row["path"] for row in sorted(rows, key=lambda row: str(row["seed"]))]
     write_sheet(paths[:48], out)
     return Report(summary=f"Wrote {min(len(paths), 48)} renders to {out}.", data={"path": str(out)})
-
-
-def _seal(workspace: Workspace, sealed: bytes) -> None:
-    """Seal a mesh under the workspace's own key, then enter it in the ledger: a row without its object never is."""
-    from workbench.custody.ledger import Event, Ledger
-    from workbench.custody.object_store import SealedStore
-
-    custody = workspace.layout.custody
-    store = SealedStore(custody)
-    with workspace.exclusive("custody"):
-        staged = store.stage(CATALOGUE_OWNER, CATALOGUE_CONTRIBUTION, io.BytesIO(sealed))
-        store.commit(CATALOGUE_CONTRIBUTION, [staged])
-        event = Event(
-            kind="catalogue",
-            actor="operator",
-            contribution_id=CATALOGUE_CONTRIBUTION,
-            object_sha256=staged.object_id,
-            size_bytes=staged.size_bytes,
-            reason="CAD part added to the catalogue",
-            once=f"catalogue|{staged.object_id}",
-        )
-        Ledger.open(custody).append([event], now=datetime.now(UTC))

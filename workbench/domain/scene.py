@@ -14,6 +14,8 @@ from workbench.domain.lineage import canonical_json, sha256_hex
 
 #: Sixteen numbers of a 4x4 matrix, row by row.
 Pose = tuple[float, ...]
+#: The texture of a material that shows the colours the part itself brings (`ports.Mesh.face_rgb`).
+PART_COLOURS = "part_colours"
 #: Red, green and blue, linear, in [0, 1] for reflectances and >= 0 for light.
 Rgb = tuple[float, float, float]
 
@@ -33,7 +35,7 @@ class Material:
     roughness
         Of the principled model, in [0, 1] (Burley, "Physically Based Shading at Disney", 2012).
     texture
-        Name of a fine pattern that modulates the colour (``layers``, ``brushed``, ``turned``), or null.
+        Name of a fine pattern that modulates the colour (``layers``, ``brushed``, ``turned``), `PART_COLOURS`, or null.
     texture_period_m
         Length over which the pattern repeats.
     relief_m

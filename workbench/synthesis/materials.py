@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from workbench.domain.scene import Material, Rgb
+from workbench.domain.scene import PART_COLOURS, Material, Rgb
 from workbench.synthesis.recipe import Recipe, draw
 
 #: Layers in one period of the pattern of printed parts.
@@ -66,6 +66,9 @@ MATERIALS: dict[str, Look] = {
         roughness=(0.3, 0.45),
     ),
     "brass": Look(shades=((0.80, 0.61, 0.31), (0.66, 0.48, 0.25), (0.50, 0.36, 0.20)), roughness=(0.2, 0.38), metallic=1.0),
+    # The part's own colours, as its file or its code gives them; the shade is for parts that bring none.
+    "as_drawn": Look(shades=((0.5, 0.5, 0.5),), roughness=(0.3, 0.5), texture=PART_COLOURS),
+    "metal_as_drawn": Look(shades=((0.5, 0.5, 0.5),), roughness=(0.2, 0.36), metallic=1.0, texture=PART_COLOURS),
     "copper": Look(shades=((0.84, 0.50, 0.37), (0.58, 0.33, 0.24)), roughness=(0.22, 0.4), metallic=1.0),
 }  # fmt: skip
 

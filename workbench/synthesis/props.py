@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from workbench.ports import Mesh
-from workbench.synthesis.parts import circle, merged, moved, prism, turned
+from workbench.synthesis.solids import circle, merged, moved, prism, turned
 
 Points = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from workbench.synthesis.placement import Drop, Lying, find_room, lay_in_rows, l
 from workbench.synthesis.props import PROPS, prop_meshes
 from workbench.synthesis.recipe import FILES, Recipe, draw, draw_count, draw_name, recipes_of
 from workbench.synthesis.surfaces import TABLES
-from workbench.synthesis.symmetry import Symmetry
+from workbench.synthesis.symmetry import NO_SYMMETRY, Symmetry
 
 _FLAT: Pose = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 #: Cards lie so high: what would stick to the table flickers.
@@ -43,7 +43,7 @@ class RestingPart:
     resting: tuple[Pose, ...]
     weights: tuple[float, ...]
     keypoints: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
-    symmetry: Symmetry = field(default_factory=Symmetry)
+    symmetry: Symmetry = NO_SYMMETRY
     diameter_m: float = 0.0
 
 

@@ -36,6 +36,10 @@ class Symmetry:
     discrete: tuple[Pose, ...] = ()
 
 
+#: Of a part of which none is known.
+NO_SYMMETRY = Symmetry()
+
+
 def turns(axis: Axis, count: int) -> tuple[Pose, ...]:
     """Return the motions of a ``count``-fold axis, the identity left out.
 

@@ -16,7 +16,7 @@ from workbench.domain.findings import Refused
 from workbench.domain.geometry import ring_area_px2, ring_box
 from workbench.layout import Layout
 from workbench.ports import Rendering
-from workbench.synthesis.catalogue import builtin_index, ensure_builtin_catalogue, plan_part, read_index
+from workbench.synthesis.catalogue import builtin_index, ensure_builtin_catalogue, read_index
 from workbench.synthesis.stage import ACTIVITY, check_params, plan_renders, run_synthesis, studio_for
 from workbench.tables import IMAGES, INSTANCES, POSES, read_rows
 
@@ -165,15 +165,6 @@ def test_a_damaged_index_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refusal:
         read_index(layout)
     assert refusal.value.findings[0].code == "synthesis.catalogue-invalid"
-
-
-def test_the_same_part_twice_is_one_and_another_of_its_name_is_refused() -> None:
-    part = {"file_name": "Clip 2.stl", "category": "negative.toy", "unit": "mm", "materials": ["pla"]}
-    first = plan_part([], sha256="aa", **part)
-    assert first.part_id == "clip-2"
-    assert plan_part([first], sha256="aa", **part) is None
-    with pytest.raises(Refused):
-        plan_part([first], sha256="bb", **part)
 
 
 def test_an_outline_encloses_its_mask() -> None:
