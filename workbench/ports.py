@@ -198,7 +198,8 @@ class LabellerTask:
     """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown.
 
     ``answers`` counts submitted answers, ``skips`` refusals; ``begun`` says whether somebody has saved unfinished work.
-    ``models`` says whose pre-annotations it has.
+    ``dispute`` names the disagreement that a task of the adjudicators is about; ``models`` says whose pre-annotations
+    it has.
     """
 
     task_id: int
@@ -206,6 +207,7 @@ class LabellerTask:
     predictions: int
     answers: int
     image: str = ""
+    dispute: str = ""
     models: tuple[str, ...] = ()
     skips: int = 0
     begun: bool = False

@@ -98,8 +98,13 @@ IMAGES = pa.schema(
         _field("height_px", _INT, "height of the image file"),
         _field("licence", _TEXT, "the licence it may be used under"),
         _field("work_key", _TEXT, "key of the piece of work that made the file"),
-        _field("contribution_id", _TEXT, "the hand-over it came in; null if rendered", nullable=True),
-        _field("partner_id", _TEXT, "who gave it; null if rendered", nullable=True),
+        _field(
+            "contribution_id",
+            _TEXT,
+            "the hand-over it, or the photograph behind it, came in; null if all of it is rendered",
+            nullable=True,
+        ),
+        _field("partner_id", _TEXT, "who gave it; null if all of it is rendered", nullable=True),
         _field("seizure_id", _TEXT, "pseudonymous seizure", nullable=True),
         _field("item_id", _TEXT, "physical object", nullable=True),
         _field("orientation", _INT, "EXIF orientation applied, 1 to 8; null if rendered or augmented", nullable=True),
@@ -111,7 +116,7 @@ IMAGES = pa.schema(
         _field(
             "parent_image_id",
             _TEXT,
-            "what an augmented copy, or a photograph with covered regions, was made from",
+            "what an augmented copy, a photograph with covered regions, or a render on a photograph was made from",
             nullable=True,
         ),
         _field("seed", _INT, "seed of a rendered or augmented image", nullable=True),
@@ -336,9 +341,107 @@ ANSWER_HISTORY = pa.schema(
 DISAGREEMENTS = pa.schema(
     [
         _field("image_id", _TEXT, "the photograph"),
-        _field("kind", _TEXT, "category, unmatched, geometry, facet, transcription, single, dissent or relabel"),
+        _field(
+            "kind",
+            _TEXT,
+            "reject, category, unmatched, tag, geometry, transcription, facet, single, dissent or relabel",
+        ),
         _field("instance_ids", pa.list_(_TEXT), "the instances concerned"),
         _field("detail", _TEXT, "one sentence"),
+    ]
+)
+
+#: Which answer a letter stood for: beside each disagreement put into the queue, and beside each decision.
+_GIVEN = "canonical JSON list: letter, annotator, annotation_id, instance_id, category, values and content hash of each answer"
+
+#: A row a disagreement put before adjudicators (data/02_labelling/adjudication/queue.parquet); rows are only ever added.
+QUEUE = pa.schema(
+    [
+        _field("dispute_id", _TEXT, "stable id of the disagreement, while the answers are edited"),
+        _field("answers_digest", _TEXT, "hash of all that was answered; another one when an answer changes"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "the labelling project the answers were given in"),
+        _field("kinds", pa.list_(_TEXT), "reject, category, unmatched, tag, geometry, transcription, facet"),
+        _field(
+            "question", _TEXT, "the question about the whole photograph; null if it is about an object", nullable=True
+        ),
+        _field("detail", _TEXT, "what the disagreement is"),
+        _field("least_iou", _REAL, "least overlap of two answers' shapes, in [0, 1]", nullable=True),
+        _field("given", _TEXT, _GIVEN),
+    ]
+)
+
+#: A row a decision of an adjudicator (data/02_labelling/adjudication/decisions.parquet); rows are only ever added, and the
+#: latest about a disagreement counts while its answers stay as they were.
+DECISIONS = pa.schema(
+    [
+        _field("decision_id", _TEXT, "stable id of the decision"),
+        _field("dispute_id", _TEXT, "the disagreement"),
+        _field("answers_digest", _TEXT, "hash of the answers that were judged"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "the labelling project the answers were given in"),
+        _field(
+            "question", _TEXT, "the question about the whole photograph; null if it is about an object", nullable=True
+        ),
+        _field("verdict", _TEXT, "a_right, b_right, c_right, corrected, no_such_object or cannot_tell"),
+        _field("reason", _TEXT, "why, in the adjudicator's words"),
+        _field("reference", _TEXT, "what it rests on, as guideline:parts#3 or calibre:9x19mm", nullable=True),
+        _field("adjudicator", _TEXT, "pseudonym"),
+        _field("decided_at", _TEXT, "ISO 8601, UTC"),
+        _field("given", _TEXT, _GIVEN),
+        _field("values", pa.list_(_TEXT), "values the adjudicator gave to the question, when corrected"),
+        _field("taxonomy_version", _TEXT, "version of the codes used"),
+    ]
+)
+
+#: A row a ground-truth object: how it came to be (data/03_adjudication/accounts.parquet).
+ACCOUNTS = pa.schema(
+    [
+        _field("instance_id", _TEXT, "the ground-truth object"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "the labelling project"),
+        _field("decided_by", _TEXT, "agreement, single, adjudication or imported"),
+        _field("rule", _TEXT, "the rule that was applied, with its numbers"),
+        _field("answers", _TEXT, "canonical JSON list of the answers it follows from: who, when, versions, the mark"),
+        _field("mean_iou", _REAL, "mean overlap of the answers' shapes, in [0, 1]", nullable=True),
+        _field("least_iou", _REAL, "least overlap of the answers' shapes, in [0, 1]", nullable=True),
+        _field("open", pa.list_(_TEXT), "kinds of disagreement about it that nobody decided yet"),
+        _field("decision_id", _TEXT, "the adjudicator's decision", nullable=True),
+        _field("adjudicator", _TEXT, "pseudonym of who decided", nullable=True),
+        _field("decided_at", _TEXT, "when, ISO 8601, UTC", nullable=True),
+        _field("verdict", _TEXT, "what was decided", nullable=True),
+        _field("reason", _TEXT, "why", nullable=True),
+        _field("reference", _TEXT, "what it rests on", nullable=True),
+    ]
+)
+
+#: A row an answer that did not become ground truth (data/03_adjudication/dissent.parquet).
+DISSENT = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "the labelling project"),
+        _field("kind", _TEXT, "what it was about: reject, category, unmatched, tag, geometry, transcription or facet"),
+        _field("annotator", _TEXT, "pseudonym of who said it"),
+        _field("annotation_id", _TEXT, "the answer it is part of"),
+        _field("instance_id", _TEXT, "the mark; null where something was not marked", nullable=True),
+        _field("said", _TEXT, "what was said, as one sentence"),
+        _field("truth_instance_id", _TEXT, "the ground-truth object instead; null if there is none", nullable=True),
+        _field("overruled_by", _TEXT, "adjudication or majority"),
+        _field("decision_id", _TEXT, "the adjudicator's decision", nullable=True),
+        _field("reason", _TEXT, "why, in the adjudicator's words", nullable=True),
+    ]
+)
+
+#: A row an answer about a whole photograph that counts (data/03_adjudication/tags.parquet).
+PHOTOGRAPH_TAGS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("project", _TEXT, "the labelling project"),
+        _field("question", _TEXT, "code of the facet asked of the photograph"),
+        _field("value", _TEXT, "code of the value; a row a value where several may be given"),
+        _field("annotators", _INT, "how many people answered the question"),
+        _field("decided_by", _TEXT, "agreement, majority, single or adjudication"),
+        _field("decision_id", _TEXT, "the adjudicator's decision", nullable=True),
     ]
 )
 
@@ -364,7 +467,7 @@ LABELLED = pa.schema(
     [
         _field("image_id", _TEXT, "the photograph"),
         _field("annotators", _INT, "how many people answered"),
-        _field("status", _TEXT, "agreed, disagreed, single, imported or adjudicated"),
+        _field("status", _TEXT, "agreed, disagreed, single, imported, adjudicated or rejected"),
     ]
 )
 
@@ -488,6 +591,51 @@ RENDERS = pa.schema(
 )
 
 
+#: A row a picture of an empty surface that somebody added (data/00_backgrounds/backgrounds.parquet).
+ADDED_BACKGROUNDS = pa.schema(
+    [
+        _field("image_id", _TEXT, "SHA-256 of the working copy at path"),
+        _field("path", _TEXT, "the working copy, relative to the data folder, with forward slashes"),
+        _field("width_px", _INT, "its width"),
+        _field("height_px", _INT, "its height"),
+        _field("licence", _TEXT, "the licence it may be used under, as stated by whoever added it"),
+        _field("source", _TEXT, "where it is from, in the words of whoever added it"),
+    ]
+)
+
+#: A row a cut-out of the library that pictures are composed of (data/06_composition/cutouts.parquet).
+CUTOUTS = pa.schema(
+    [
+        _field("work_key", _TEXT, "key of the rendering"),
+        _field("setting", _INT, "number of its lamps and camera; cut-outs of one setting may stand in one picture"),
+        _field("part_id", _TEXT, "the catalogue part"),
+        _field("mesh_sha256", _TEXT, "hash of its geometry, as the catalogue has it"),
+        _field("category", _TEXT, "taxonomy code"),
+        _field("size_px", _INT, "width and height of its pictures"),
+        _field("pixels_per_m", _REAL, "pixels a metre at the part"),
+        _field("footprint_px", pa.list_(_REAL), "convex outline on the table, x0, y0, x1, y1, ... in pixels"),
+        _field("ground_px", pa.list_(_REAL, 2), "where the middle of that outline is seen"),
+        _field("box_xyxy", pa.list_(_REAL, 4), "tight box of the part, pixels"),
+        _field(
+            "object_to_camera", pa.list_(_REAL, 16), "4x4 matrix, row-major, metres; camera x right, y down, z ahead"
+        ),
+        _field("focal_px", _REAL, "focal length; the principal point is the pictures' middle"),
+        _field("object_sha256", _TEXT, "SHA-256 of the part's picture"),
+        _field("shadow_sha256", _TEXT, "SHA-256 of the picture of what its shadow leaves of the light"),
+    ]
+)
+
+#: A row a composed picture: what was put together (data/06_composition/made_of.parquet).
+MADE_OF = pa.schema(
+    [
+        _field("image_id", _TEXT, "the composed picture"),
+        _field("source", _TEXT, "photograph (a partner's), added or drawn: where the background is from"),
+        _field("background_id", _TEXT, "the photograph's image_id, or the SHA-256 of the picture"),
+        _field("cutouts", pa.list_(_TEXT), "work_keys of the cut-outs, the farthest first"),
+    ]
+)
+
+
 def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as Parquet that keeps to a schema; equal rows give equal bytes.
 
@@ -545,8 +693,8 @@ def read_designs(folders: Iterable[Path]) -> dict[tuple[str, str], str]:
     return {(row["seizure_id"], row["item_id"]): row["replica_of"] for row in rows if row["replica_of"]}
 
 
-def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Return a table's rows as dictionaries, checked against the schema.
+def read_columns(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return a table, or some of its columns, checked against the schema, as Arrow holds it.
 
     Raises
     ------
@@ -567,8 +715,19 @@ def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = Non
         raise refused(
             "tables.schema", path, "has other columns than this version expects.", "Rerun the stage that writes it."
         )
-    wanted = pa.schema([schema.field(name) for name in columns]) if columns else schema
-    rows: list[dict[str, Any]] = table.cast(wanted).to_pylist()
+    return table.cast(pa.schema([schema.field(name) for name in columns]) if columns else schema)
+
+
+def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return a table's rows as dictionaries, checked against the schema.
+
+    Raises
+    ------
+    Refused
+        ``workspace.input-missing`` if there is no such file, ``tables.schema`` if it is of another shape.
+
+    """
+    rows: list[dict[str, Any]] = read_columns(path, schema, columns).to_pylist()
     return rows
 
 

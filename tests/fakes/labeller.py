@@ -81,6 +81,7 @@ class FakeLabeller:
                 predictions=len(task["predictions"]),
                 answers=sum(not answer["was_cancelled"] for answer in task["annotations"]),
                 image=task["data"]["image"],
+                dispute=task["data"].get("dispute", ""),
                 models=tuple(dict.fromkeys(one["model_version"] for one in task["predictions"])),
                 skips=sum(answer["was_cancelled"] for answer in task["annotations"]),
                 made_at=task["created_at"],
@@ -207,7 +208,8 @@ def check_contract(labeller: Labeller, media_root: Path, acting_as: Callable[[st
     labeller.import_predictions(project, [{"task": listed["b"].task_id, **prediction, "model_version": "import-2"}])
     seen = {task.sha256[0]: set(task.models) for task in labeller.tasks(project)}
     assert seen == {"a": {"import-1"}, "b": {"import-1", "import-2"}, "c": set()}
-    labeller.show_suggestions(project, "import-2")
+    for _ in range(2):
+        labeller.show_suggestions(project, "import-2")
 
     assert labeller.export(project) == []
     first, second = "first@example.org", "second@example.org"
@@ -229,6 +231,11 @@ def check_contract(labeller: Labeller, media_root: Path, acting_as: Callable[[st
     (task,) = labeller.export(project)
     assert (task["data"], len(task["annotations"])) == (moved, 2)
 
+    extra = {"image": tasks[0]["data"]["image"], "sha256": "d" * 64, "dispute": "dispute-1"}
+    labeller.import_tasks(project, [{"data": extra}])
+    (asked,) = (task for task in labeller.tasks(project) if task.dispute)
+    assert (asked.dispute, asked.sha256[0]) == ("dispute-1", "d")
+    labeller.remove_untouched(project, [asked.task_id])
     _check_changes(labeller, project, listed, acting_as(first), result)
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,8 @@ def _make_workspace(root: Path) -> Layout:
 
 
 @pytest.fixture
-def page(label_studio: Any) -> Iterator[Any]:
-    """Return a browser page, logged in."""
+def sessions(label_studio: Any) -> Iterator[Callable[[str, str], Any]]:
+    """Log somebody in, in a browser session of their own: ``sessions(email, password)`` is their page."""
     if not Path(_CHROMIUM).exists():
         pytest.skip("Chromium is not installed: scripts/bootstrap.sh --browser installs it")
     from playwright.sync_api import sync_playwright
@@ -92,14 +92,24 @@ def page(label_studio: Any) -> Iterator[Any]:
         browser = playwright.chromium.launch(
             executable_path=_CHROMIUM, args=[*flags, "--disable-component-update", "--disable-sync"]
         )
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.goto(f"{label_studio.url}/user/login")
-        page.fill("input[name=email]", label_studio.email)
-        page.fill("input[name=password]", label_studio.password)
-        page.click("button[type=submit]")
-        page.wait_for_url(lambda url: "login" not in url)
-        yield page
+
+        def log_in(email: str, password: str) -> Any:
+            page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
+            page.goto(f"{label_studio.url}/user/login")
+            page.fill("input[name=email]", email)
+            page.fill("input[name=password]", password)
+            page.click("button[type=submit]")
+            page.wait_for_url(lambda url: "login" not in url)
+            return page
+
+        yield log_in
         browser.close()
+
+
+@pytest.fixture
+def page(label_studio: Any, sessions: Callable[[str, str], Any]) -> Any:
+    """Return the administrator's browser page."""
+    return sessions(label_studio.email, label_studio.password)
 
 
 @dataclass(frozen=True)

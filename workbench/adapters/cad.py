@@ -1,4 +1,4 @@
-"""CAD files and meshes: read by expendable workers under limits, checked, and brought to metres; resting poses.
+"""CAD files and meshes: read by expendable workers under limits, checked, and brought to metres.
 
 A mesh from a stranger may be hostile. Its bytes go to a process that has nothing else (`workbench.adapters.sandbox`);
 only plain arrays come back, or the reason why not.
@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from workbench.adapters.cad_loading import UNITS_M, Request, load, prepare
+from workbench.adapters.resting import resting_poses
 from workbench.adapters.sandbox import Limits, Lost, Sandbox
 from workbench.domain.findings import Refused, refused
-from workbench.domain.scene import Pose
 from workbench.ports import CadPart, Mesh
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "mesh_to_bytes",
     "read_part",
     "read_parts",
+    "resting_poses",
 ]
 
 #: File name endings that are read.
@@ -55,12 +56,15 @@ class FileToRead:
         always do, there it is not used.
     tolerance_m
         How far triangles may stand off a curved surface; for STEP only.
+    name
+        What a body is called that the file does not name; by default the file's own name.
 
     """
 
     path: Path
     unit: str | None
     tolerance_m: float = 0.00005
+    name: str | None = None
 
 
 def read_part(file: FileToRead) -> CadPart:
@@ -112,7 +116,7 @@ def _request(file: FileToRead) -> Request:
     return Request(
         data=file.path.read_bytes(),
         suffix=file.path.suffix.lower(),
-        stem=file.path.stem,
+        stem=file.name or file.path.stem,
         unit=file.unit,
         tolerance_m=file.tolerance_m,
     )
@@ -161,16 +165,3 @@ def mesh_from_bytes(data: bytes) -> Mesh:
         faces=faces.astype(np.int32),
         face_rgb=None if rgb is None else rgb.astype(np.float32),
     )
-
-
-def resting_poses(
-    mesh: Mesh, *, most: int = 24, least_share: float = 0.002
-) -> tuple[tuple[Pose, ...], tuple[float, ...]]:
-    """Return the poses in which a part's convex hull rests on a table, likeliest first, and how likely each is."""
-    import trimesh
-
-    hull = trimesh.Trimesh(mesh.vertices_m, mesh.faces, process=False).convex_hull
-    matrices, shares = trimesh.poses.compute_stable_poses(hull, seed=0)
-    kept = [i for i, share in enumerate(shares) if share >= least_share][:most] or [0]
-    poses = tuple(tuple(float(value) for value in np.ravel(matrices[i])) for i in kept)
-    return poses, tuple(float(shares[i]) for i in kept)

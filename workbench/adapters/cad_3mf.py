@@ -9,6 +9,7 @@ import ctypes
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -96,21 +97,32 @@ def _check_archive(data: bytes) -> None:
 
 
 def _check_model(model: Any) -> None:
-    """Refuse, a tag at a time, what lib3mf lets pass, and document types, in which XML bombs live."""
+    """Refuse, a tag at a time, what lib3mf lets pass or drowns in, and document types, in which XML bombs live."""
     prefixes: dict[str, str] = {}
     ignorable: set[str] = set()
     others: set[str] = set()
+    bodies: dict[str, int] = {}
+    current = ""
     for event, found in iterparse(model, events=("start-ns", "start", "end"), forbid_dtd=True):
         if event == "start-ns":
             prefixes[found[0]] = found[1]
-        elif event == "end":
+            continue
+        name = found.tag.rpartition("}")[2]
+        if event == "end":
             found.clear()
-        else:
-            ignorable |= {prefixes.get(p, "") for p in found.get(f"{{{_COMPATIBILITY}}}Ignorable", "").split()}
-            if found.get("type") == "other":
-                others.add(found.get("id", ""))
-            if broken := _broken_rule(found.tag.rpartition("}")[2], found.attrib, ignorable, others):
-                raise UnusableError(f"breaks the 3MF specification ({broken}).")
+            continue
+        ignorable |= {prefixes.get(p, "") for p in found.get(f"{{{_COMPATIBILITY}}}Ignorable", "").split()}
+        if name == "object":
+            current = found.get("id", "")
+            bodies[current] = 0
+            others |= {current} if found.get("type") == "other" else set()
+        elif name == "component":
+            # Objects stand before what is composed of them (3.4.2), so each count is known when it is needed.
+            bodies[current] = bodies.get(current, 0) + max(bodies.get(found.get("objectid", ""), 1), 1)
+            if bodies[current] > MAX_BODIES:
+                raise UnusableError(f"places more than {MAX_BODIES} objects.")
+        if broken := _broken_rule(name, found.attrib, ignorable, others):
+            raise UnusableError(f"breaks the 3MF specification ({broken}).")
 
 
 def _broken_rule(name: str, attributes: Mapping[str, str], ignorable: set[str], others: set[str]) -> str | None:
@@ -134,6 +146,7 @@ class _Built:
         """Keep the model."""
         self._model = model
         self._visits = self._faces = 0
+        self._read: dict[int, Body] = {}
         self._colours: dict[tuple[int, int], NDArray[np.float64] | None] = {}
 
     def bodies(self) -> Iterator[Body]:
@@ -164,17 +177,23 @@ class _Built:
         self._faces += mesh.GetTriangleCount()
         if self._faces > MAX_FACES:
             raise UnusableError(f"has more than {MAX_FACES} faces.")
-        vertices = _fetched(mesh, "vertices", mesh.GetVertexCount(), (np.float32, 3)).astype(np.float64)
-        faces = _fetched(mesh, "triangleindices", mesh.GetTriangleCount(), (np.uint32, 3)).astype(np.int64)
-        if np.linalg.det(placed[:3, :3]) < 0:
-            faces = faces[:, ::-1]
         key = mesh.GetUniqueResourceID()
+        if key not in self._read:
+            self._read[key] = self._body_at_origin(mesh)
+        body = self._read[key]
+        return replace(
+            body,
+            vertices=body.vertices @ placed[:3, :3].T + placed[:3, 3],
+            faces=body.faces[:, ::-1] if np.linalg.det(placed[:3, :3]) < 0 else body.faces,
+        )
+
+    def _body_at_origin(self, mesh: Any) -> Body:
         return Body(
             name=(mesh.GetName() or mesh.GetPartNumber() or f"object {mesh.GetModelResourceID()}")[:120],
-            vertices=vertices @ placed[:3, :3].T + placed[:3, 3],
-            faces=faces,
+            vertices=_fetched(mesh, "vertices", mesh.GetVertexCount(), (np.float32, 3)).astype(np.float64),
+            faces=_fetched(mesh, "triangleindices", mesh.GetTriangleCount(), (np.uint32, 3)).astype(np.int64),
             rgb=self._rgb(mesh),
-            shape_key=f"resource {key}",
+            shape_key=f"resource {mesh.GetUniqueResourceID()}",
         )
 
     def _rgb(self, mesh: Any) -> NDArray[np.float64] | None:

@@ -14,7 +14,7 @@ from workbench.ports import CadPart, Component, Mesh
 #: More faces than this are no part to be rendered beside others.
 MAX_FACES = 5_000_000
 #: More bodies than this are no assembly that anyone photographs.
-MAX_BODIES = 20_000
+MAX_BODIES = 5_000
 #: Shown where some bodies of a file have colours and others have none.
 _GREY = 0.5
 

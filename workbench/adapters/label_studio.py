@@ -133,6 +133,7 @@ class LabelStudioServer:
                 skips=int(task.get("cancelled_annotations") or 0),
                 begun=bool(task.get("draft_exists")),
                 made_at=str(task.get("created_at") or ""),
+                dispute=str((task.get("data") or {}).get("dispute", "")),
             )
             for task in self._plain.tasks(project_id, _TASK_FIELDS)
         ]

@@ -91,16 +91,30 @@ class MitsubaRenderer:
         points_m: NDArray[np.float64] | None = None,
     ) -> Rendering:
         """Return the photograph of a scene and its exact labels."""
+        loaded = self._loaded(scene, meshes, textures)
+        image = photograph(self._light(loaded, scene.seed), scene.camera, seed=scene.seed)
+        return Rendering(image_hwc=image, **self._seen(loaded, scene, meshes, points_m))
+
+    def radiance(
+        self, scene: Scene, *, meshes: Mapping[str, Mesh], textures: Mapping[str, Any], denoised: bool = True
+    ) -> NDArray[np.float32]:
+        """Return the linear light of the straight picture, before lens and phone; as traced, or denoised."""
+        return self._light(self._loaded(scene, meshes, textures), scene.seed, denoised=denoised)
+
+    def _loaded(self, scene: Scene, meshes: Mapping[str, Mesh], textures: Mapping[str, Any]) -> Any:
+        described = described_scene(self._mi, scene, meshes, textures, samples_per_pixel=self._samples_per_pixel)
+        return self._mi.load_dict(described, optimize=False)
+
+    def _light(self, loaded: Any, seed: int, *, denoised: bool = True) -> NDArray[np.float32]:
+        """Return a loaded scene's light, (h, w, 3); albedo and normals guide the denoiser."""
         import pyoidn
 
-        mi = self._mi
-        described = described_scene(mi, scene, meshes, textures, samples_per_pixel=self._samples_per_pixel)
-        loaded = mi.load_dict(described, optimize=False)
-        raw = np.array(mi.render(loaded, spp=self._samples_per_pixel, seed=scene.seed), dtype=np.float32)
+        raw = np.array(self._mi.render(loaded, spp=self._samples_per_pixel, seed=seed), dtype=np.float32)
         colour, albedo, normal = (np.ascontiguousarray(raw[..., i : i + 3]) for i in (0, 3, 6))
+        if not denoised:
+            return colour
         smooth = pyoidn.denoise(colour, albedo=np.clip(albedo, 0, 1), normal=np.clip(normal, -1, 1), hdr=True)
-        image = photograph(smooth, scene.camera, seed=scene.seed)
-        return Rendering(image_hwc=image, **self._seen(loaded, scene, meshes, points_m))
+        return np.asarray(smooth, np.float32)
 
     def label(
         self,

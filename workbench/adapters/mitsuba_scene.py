@@ -68,7 +68,8 @@ def _sensor(mi: Any, camera: Camera, samples_per_pixel: int) -> dict[str, Any]:
         "far_clip": 20.0,
         "to_world": mi.ScalarTransform4f(np.reshape(camera.pose, (4, 4)) @ _CV_TO_MITSUBA),
         "film": {**film, "rfilter": {"type": "box"}},
-        "sampler": {"type": "independent", "sample_count": samples_per_pixel},
+        # Spread evenly in every dimension: as good as four times as many independent samples (docs/synthesis.md).
+        "sampler": {"type": "multijitter", "sample_count": samples_per_pixel},
     }
 
 

@@ -68,3 +68,26 @@ def thumbnail_jpeg(data: bytes, subject: object, *, side_px: int) -> tuple[bytes
         size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
     return encode_rgb_jpeg(image, 80), scale
+
+
+def crop_jpeg(
+    image_hwc: NDArray[np.uint8], box_xyxy: tuple[float, float, float, float], *, side_px: int
+) -> tuple[bytes, tuple[int, int, int, int]]:
+    """Return the part of a picture within a box as JPEG, scaled down to ``side_px`` at most, and the whole pixels it shows.
+
+    The box is cut to the picture, and holds at least one pixel; the pixels are edges x_min, y_min, x_max, y_max.
+    """
+    import cv2
+
+    height, width = image_hwc.shape[:2]
+    left, top = (min(max(0, int(edge)), size - 1) for edge, size in zip(box_xyxy[:2], (width, height), strict=True))
+    right, bottom = (
+        max(low + 1, min(size, int(np.ceil(edge))))
+        for edge, size, low in zip(box_xyxy[2:], (width, height), (left, top), strict=True)
+    )
+    part = image_hwc[top:bottom, left:right]
+    scale = min(1.0, side_px / max(part.shape[:2]))
+    if scale < 1:
+        size_wh = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
+        part = np.asarray(cv2.resize(part, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    return encode_rgb_jpeg(np.ascontiguousarray(part), 80), (left, top, right, bottom)

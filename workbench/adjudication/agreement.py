@@ -2,158 +2,156 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from workbench.adjudication.matching import match_instances
-from workbench.domain.annotation import Instance
+from workbench.adjudication import questions, readings, tallies
+from workbench.adjudication.marks import Marks
+from workbench.adjudication.objects import Pairs
+from workbench.adjudication.questions import Question
+from workbench.adjudication.sums import Figures, Sums, SumsByImage
+from workbench.adjudication.tallies import Scope
 
-#: What an annotator said of an object nobody else of the pair marked: a value of its own, so that misses count.
-_NOT_MARKED = "(not marked)"
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts over photographs answered by two annotators.
-
-    ``said`` counts what the two said of an object, `_NOT_MARKED` by one of them included; ``both`` only of the objects
-    that both marked. Counts, because lists for every category would not fit into memory with many photographs.
-    """
-
-    photographs: int = 0
-    matched: int = 0
-    first: int = 0
-    second: int = 0
-    ious: list[float] = field(default_factory=list)
-    said: Counter[tuple[str, str]] = field(default_factory=Counter)
-    both: Counter[tuple[str | None, ...]] = field(default_factory=Counter)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the figures; a figure that is not defined is null.
-
-        ``f1`` counts an object as found when both annotators marked it with the same category, so it counts misses.
-        ``alpha_category`` is Krippendorff's nominal alpha (Krippendorff, Content Analysis, 4th ed., chapter 12) of the
-        categories given to the objects that both marked; of one category, of whether they were called so.
-        """
-        total = self.first + self.second
-        same = sum(count for (a, b), count in self.said.items() if a == b)
-        return {
-            "photographs": self.photographs,
-            "objects": self.said.total(),
-            "matched": self.matched,
-            "f1": 2 * same / total if total else None,
-            "mean_iou": float(np.mean(self.ious)) if self.ious else None,
-            "alpha_category": nominal_alpha(self.both),
-        }
+#: Confusions told.
+_CONFUSIONS = 20
 
 
-def nominal_alpha(said: Mapping[tuple[str | None, ...], int]) -> float | None:
-    """Return Krippendorff's nominal alpha; null where it is not defined.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bootstrap:
+    """How intervals are drawn: in how many rounds, and the seed they follow from."""
 
-    It is undefined where nobody can be compared, and where only one value occurs at all. The formula is that of
-    Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), section C: with n values that can be paired, n_c of
-    them c, and o_ck pairs of c with k, alpha = 1 - (n - 1) * sum of o_ck / sum of n_c * n_k, both sums over c != k. It
-    works on counts of equal units: the `krippendorff` library, which the tests hold it to, keeps units x values x values
-    numbers, 19 GB for 100,000 photographs.
+    rounds: int
+    seed: int
+
+
+def measure_agreement(
+    marks: Marks,
+    pairs: Pairs,
+    objects: NDArray[np.int64],
+    *,
+    bootstrap: Bootstrap,
+    tags: Sequence[Question] = (),
+) -> dict[str, Any]:
+    """Return agreement over photographs with at least two annotators, as JSON values; a figure not defined is null.
+
+    ``f1`` counts an object as found when both of two annotators marked it with one category, so it counts misses; it is
+    pooled over all pairs of answers, ``f1_mean`` is the mean of theirs. ``alpha_category`` is Krippendorff's nominal alpha
+    of the categories that those who marked an object gave it; for ``alpha_with_misses`` not to have marked it is an
+    answer too, as in KaLOS. Of one category, alpha is of whether objects were called so. ``intervals`` has the ends of
+    the 95 % bootstrap interval of each figure, ``confusions`` what was most often called two things by two people.
 
     Parameters
     ----------
-    said
-        For what the coders said of a unit, None for a coder who said nothing, how many units there are of which this
-        was said.
+    pairs, objects
+        The pairs of answers to one task, and which object each mark shows.
+    tags
+        Questions about whole photographs, with what was answered.
 
     """
-    occurring: Counter[str] = Counter()
-    differing = Fraction(0)
-    for unit, count in said.items():
-        values = [value for value in unit if value is not None]
-        if len(values) < 2:  # noqa: PLR2004 -- a value alone cannot be compared
-            continue
-        for value, times in Counter(values).items():
-            occurring[value] += times * count
-            differing += Fraction(times * (len(values) - times) * count, len(values) - 1)
-    total = occurring.total()
-    expected = total * total - sum(number * number for number in occurring.values())
-    return float(1 - (total - 1) * differing / expected) if expected else None
+    found, scopes = _scopes(marks, pairs)
+    asked = [*questions.facet_questions(marks, objects), *tags]
+    sums = _counted(marks, pairs, objects, scopes, asked)
 
+    def figures(of: Sums) -> Figures:
+        named = {scope: tallies.figures_of(of, scope) for scope in (*(scope.name for scope in scopes), "category")}
+        named |= {each.name: questions.question_figures(of, each.name) for each in asked}
+        named["texts"] = readings.reading_figures(of)
+        return {f"{group}.{name}": values for group, each in named.items() for name, values in each.items()}
 
-def measure_agreement(answers: Mapping[str, Mapping[str, Sequence[Instance]]], *, match_iou: float) -> dict[str, Any]:
-    """Return agreement over photographs with at least two annotators.
-
-    Parameters
-    ----------
-    answers
-        For each photograph (in one project) the instances of each annotator.
-    match_iou
-        From this overlap on, two instances show the same object.
-
-    """
-    overall, pairs = Tally(), dict[tuple[str, str], Tally]()
-    categories: dict[str, Tally] = {}
-    for key in sorted(answers):
-        for one, other in _pairs_of(sorted(answers[key])):
-            first, second = answers[key][one], answers[key][other]
-            said, ious = _said(first, second, match_iou)
-            for tally in (overall, pairs.setdefault((one, other), Tally())):
-                _count(tally, first, second, said, ious)
-            for code in {instance.category for instance in (*first, *second)}:
-                of = categories.setdefault(code, Tally())
-                here = [pair for pair in said if code in pair]
-                shared = [iou for pair, iou in zip(said, ious, strict=False) if code in pair]
-                _count(of, _called(first, code), _called(second, code), here, shared)
-    for code, tally in categories.items():
-        # All objects both marked take part, else agreement on what is not of this category would not count.
-        tally.both = Counter()
-        for (a, b), count in overall.both.items():
-            tally.both[_whether(a, code), _whether(b, code)] += count
-    return {
-        "overall": overall.to_json(),
-        "pairs": [{"annotators": list(key), **pairs[key].to_json()} for key in sorted(pairs)],
-        "categories": {code: categories[code].to_json() for code in sorted(categories)},
+    totals = sums.totals()
+    told = _Told(totals, figures(totals), sums.intervals(figures, rounds=bootstrap.rounds, seed=bootstrap.seed))
+    seen = np.flatnonzero(totals["category.marks"]).tolist()
+    document: dict[str, Any] = {
+        "overall": told.objects("overall"),
+        "pairs": [
+            {"annotators": [marks.annotators[one], marks.annotators[other]], **told.objects("pair", number)}
+            for number, (one, other) in enumerate(found)
+        ],
+        "categories": {marks.categories[code]: told.objects("category", code) for code in seen},
+        "projects": {
+            name: told.objects("project", number)
+            for number, name in enumerate(marks.projects)
+            if len(marks.projects) > 1
+        },
     }
+    for kind in ("facets", "tags"):
+        document[kind] = {
+            each.code: told.of(each.name, ("answered",), questions.FIGURES) | {"pairs": questions.kappas(each)}
+            for each in asked
+            if each.kind == kind and totals[f"{each.name}.answered"][0]
+        }
+    document["transcriptions"] = told.of("texts", ("both", "one"), readings.FIGURES)
+    document["confusions"] = _confusions(marks, pairs)
+    return document
 
 
-def _called(instances: Sequence[Instance], code: str) -> list[Instance]:
-    return [instance for instance in instances if instance.category == code]
+def _confusions(marks: Marks, pairs: Pairs) -> list[dict[str, Any]]:
+    """Return which two categories were most often given to one object by two annotators, and how often."""
+    many = len(marks.categories)
+    called = np.sort([marks.mark_category[pairs.matched.first], marks.mark_category[pairs.matched.second]], axis=0)
+    keys, counts = np.unique(called[0].astype(np.int64) * many + called[1], return_counts=True)
+    told = [
+        {"categories": [marks.categories[key // many], marks.categories[key % many]], "times": count}
+        for key, count in zip(keys.tolist(), counts.tolist(), strict=True)
+        if key // many != key % many
+    ]
+    return sorted(told, key=lambda row: (-row["times"], row["categories"]))[:_CONFUSIONS]
 
 
-def _whether(said: str | None, code: str) -> str:
-    return code if said == code else f"not {code}"
+def _scopes(marks: Marks, pairs: Pairs) -> tuple[list[tuple[int, int]], list[Scope]]:
+    """Return the pairs of annotators that answered one task, and the ways in which pairs of answers are grouped."""
+    left, right = marks.answer_annotator[pairs.left], marks.answer_annotator[pairs.right]
+    keys, of_pair = np.unique(left.astype(np.int64) * len(marks.annotators) + right, return_inverse=True)
+    project = marks.task_project[marks.answer_task[pairs.left]]
+    scopes = [
+        Scope(name="overall", count=1, of_pair=np.zeros(len(left), np.int64)),
+        Scope(name="pair", count=len(keys), of_pair=of_pair.reshape(-1)),
+        Scope(name="project", count=len(marks.projects), of_pair=project),
+    ]
+    return [divmod(key, len(marks.annotators)) for key in keys.tolist()], scopes
 
 
-def _pairs_of(names: Sequence[str]) -> Iterable[tuple[str, str]]:
-    return ((one, other) for number, one in enumerate(names) for other in names[number + 1 :])
+def _counted(
+    marks: Marks, pairs: Pairs, objects: NDArray[np.int64], scopes: list[Scope], asked: list[Question]
+) -> SumsByImage:
+    """Return all sums that the figures follow from."""
+    # Questions may be about photographs on which nobody looked for objects.
+    images = dict.fromkeys([*marks.images, *(image_id for question in asked for image_id in question.images)])
+    number = {image_id: place for place, image_id in enumerate(images)}
+    sums = SumsByImage(images=max(1, len(number)))
+    tallies.add_pairs(sums, marks, pairs, scopes)
+    for scope in scopes[1:]:
+        tallies.add_pair_units(sums, marks, pairs, scope)
+    tallies.add_object_units(sums, marks, objects)
+    for question in asked:
+        questions.add_question(sums, question, number)
+    readings.add_readings(sums, marks, pairs)
+    return sums
 
 
-def _said(
-    first: Sequence[Instance], second: Sequence[Instance], match_iou: float
-) -> tuple[list[tuple[str, str]], list[float]]:
-    """Return what both said of each object, matched ones first, and the IoU of the matched."""
-    matches = match_instances(first, second, match_iou=match_iou)
-    said = [(first[m.first].category, second[m.second].category) for m in matches]
-    taken_first, taken_second = {m.first for m in matches}, {m.second for m in matches}
-    said += [(item.category, _NOT_MARKED) for number, item in enumerate(first) if number not in taken_first]
-    said += [(_NOT_MARKED, item.category) for number, item in enumerate(second) if number not in taken_second]
-    return said, [m.iou for m in matches]
+class _Told:
+    """Counts, figures and intervals as JSON values."""
+
+    def __init__(self, totals: Sums, figures: Figures, ends: Figures) -> None:
+        self._totals, self._figures, self._ends = totals, figures, ends
+
+    def objects(self, scope: str, number: int = 0) -> dict[str, Any]:
+        return self.of(scope, ("photographs", "objects", "matched"), tallies.FIGURES, number)
+
+    def of(self, group: str, counts: Sequence[str], names: Sequence[str], number: int = 0) -> dict[str, Any]:
+        told: dict[str, Any] = {name: int(self._totals[f"{group}.{name}"][number]) for name in counts}
+        told |= {name: value_of(self._figures[f"{group}.{name}"][number]) for name in names}
+        ends = {name: self._ends[f"{group}.{name}"][number] for name in names if f"{group}.{name}" in self._ends}
+        told["intervals"] = {
+            name: [value_of(end) for end in pair] for name, pair in ends.items() if np.isfinite(pair).all()
+        }
+        return told
 
 
-def _count(
-    tally: Tally,
-    first: Sequence[Instance],
-    second: Sequence[Instance],
-    said: Sequence[tuple[str, str]],
-    ious: Sequence[float],
-) -> None:
-    """Add one photograph's objects, those both marked (one IoU each) first."""
-    tally.photographs += 1
-    tally.matched += len(ious)
-    tally.first += len(first)
-    tally.second += len(second)
-    tally.ious += ious
-    tally.said.update(said)
-    tally.both.update(said[: len(ious)])
+def value_of(number: float) -> float | None:
+    """Return a figure as JSON has it; null where it is not defined."""
+    return float(number) if np.isfinite(number) else None

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from shapely import Polygon, make_valid
 from shapely.geometry.base import BaseGeometry
 
-from workbench.domain.annotation import Instance, Shape
+from workbench.adjudication.mask_overlap import masks_iou
+from workbench.domain.annotation import Instance, Keypoint, Shape
 
 #: The likeness of two keypoints falls from 1 to 0 over this distance, in pixels of the working copy: at an overlap of
 #: 0.5 asked for, points up to 20 px apart are the same point.
@@ -55,8 +56,8 @@ def match_instances(first: Sequence[Instance], second: Sequence[Instance], *, ma
 def overlap_matrix(first: Sequence[Instance], second: Sequence[Instance]) -> NDArray[np.float64]:
     """Return the IoU of every pair, (len(first), len(second)), in [0, 1].
 
-    Polygons are compared as areas, keypoints by distance, anything else by boxes. Areas are only computed for pairs
-    whose boxes meet.
+    Polygons are compared as areas, masks by their pixels, keypoints by distance; of two shapes drawn in different ways the
+    boxes are compared. Areas are only computed for pairs whose boxes meet.
     """
     if not first or not second:
         return np.zeros((len(first), len(second)))
@@ -65,7 +66,11 @@ def overlap_matrix(first: Sequence[Instance], second: Sequence[Instance]) -> NDA
     for row, one in enumerate(first):
         for column, other in enumerate(second):
             if Shape.KEYPOINT in (one.shape, other.shape):
-                overlaps[row, column] = _points_likeness(one, other)
+                overlaps[row, column] = (
+                    points_likeness(one.keypoints, other.keypoints) if one.shape is other.shape else 0.0
+                )
+            elif overlaps[row, column] and one.mask_rle and other.mask_rle:
+                overlaps[row, column] = masks_iou(one.mask_rle, other.mask_rle)
             elif overlaps[row, column] and one.shape is other.shape is Shape.POLYGON:
                 overlaps[row, column] = _areas_iou(areas[id(one)], areas[id(other)])
     return overlaps
@@ -87,12 +92,23 @@ def _boxes_xyxy(instances: Sequence[Instance]) -> NDArray[np.float64]:
     return np.array([item.box.xyxy if item.box is not None else (0.0,) * 4 for item in instances], dtype=np.float64)
 
 
-def _points_likeness(one: Instance, other: Instance) -> float:
-    """Return how near two lone keypoints are, 1 for the same place; 0 if either is another shape."""
-    if one.shape is not other.shape or not one.keypoints or not other.keypoints:
-        return 0.0
-    a, b = one.keypoints[0], other.keypoints[0]
-    return max(0.0, 1.0 - math.hypot(a.x_px - b.x_px, a.y_px - b.y_px) / KEYPOINT_REACH_PX)
+def points_likeness(first: Sequence[Keypoint], second: Sequence[Keypoint]) -> float:
+    """Return how near two sets of named keypoints are, in [0, 1]: 1 for the same places, 0 without a point.
+
+    It is the mean over the names that either has, and 0 for a name that only one has. A lone point is compared whatever
+    its name says.
+    """
+    if len(first) == len(second) == 1:
+        return _likeness(first[0], second[0])
+    ones, others = ({point.name: point for point in points} for points in (first, second))
+    names = ones.keys() | others.keys()
+    return (
+        sum(_likeness(ones[name], others[name]) for name in ones.keys() & others.keys()) / len(names) if names else 0.0
+    )
+
+
+def _likeness(one: Keypoint, other: Keypoint) -> float:
+    return max(0.0, 1.0 - math.hypot(one.x_px - other.x_px, one.y_px - other.y_px) / KEYPOINT_REACH_PX)
 
 
 def _areas_iou(first: BaseGeometry, second: BaseGeometry) -> float:

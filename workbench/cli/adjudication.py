@@ -10,13 +10,8 @@ import typer
 
 from workbench import tables
 from workbench.adapters import dvc
-from workbench.adjudication.stage import (
-    check_codes,
-    check_params,
-    read_answers,
-    run_adjudication,
-    settle_photograph,
-)
+from workbench.adjudication.stage import read_case_files, run_adjudication, settle_all
+from workbench.cli import adjudication_explain, adjudication_queue, adjudication_report
 from workbench.cli.command import command
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
@@ -27,18 +22,25 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be
 
 
 def register(app: typer.Typer) -> None:
-    """Add `adjudication`."""
-    command(app, "adjudication")(adjudication)
+    """Add `adjudication` and what belongs to it."""
+    group = typer.Typer(
+        help="Make ground truth of answers; put disagreements before adjudicators; tell how it came to be, "
+        "and how far people agree."
+    )
+    app.add_typer(group, name="adjudication")
+    command(group, callback=True)(adjudication)
+    command(group, "queue")(adjudication_queue.queue)
+    command(group, "decisions")(adjudication_queue.decisions)
+    command(group, "explain")(adjudication_explain.explain)
+    command(group, "report")(adjudication_report.report)
 
 
 def adjudication(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunOption = False) -> Report:
     """Match the annotators' answers, measure agreement, make ground truth where they agree, list where not."""
     layout, params = workspace.layout, workspace.section("adjudication")
     if dry_run:
-        check_params(params)
-        answers = read_answers(layout, workspace.taxonomy)
-        check_codes(answers, workspace.taxonomy)
-        outcomes = Counter(settle_photograph(of, params).status for of in answers.values())
+        settled = settle_all(*read_case_files(layout, params, workspace.taxonomy))
+        outcomes = Counter(outcome.status for outcome in settled.values() if outcome.status)
         told = ", ".join(f"{count} {status}" for status, count in sorted(outcomes.items()))
         return Report(summary=f"Would settle {outcomes.total()} photographs: {told}.", data=dict(outcomes))
     if stage:
@@ -85,7 +87,9 @@ def _told(workspace: Workspace) -> Report:
         f"{len(dissent)} disagreements{f' ({listed})' if listed else ''}.",
         data={"instances": len(truth), "photographs": dict(statuses), "disagreements": dict(kinds), **measured},
         rows=rows if measured["overall"]["photographs"] else (),
-        next_command="workbench curation",
+        next_command="workbench adjudication queue"
+        if set(kinds) - {"dissent", "single", "relabel"}
+        else "workbench curation",
     )
 
 

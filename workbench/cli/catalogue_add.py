@@ -102,12 +102,13 @@ def add_part(
         split=split,
         any_size=any_size,
     )
-    loaded = _loaded(file, unit=unit, tolerance_m=tolerance_mm / 1000)
+    wanted = _as_known(_index(workspace), wanted)
+    loaded = _loaded(file, unit=unit, tolerance_m=tolerance_mm / 1000, name=wanted.name)
     notes = [_unit_note(file, loaded)] if unit and suffix in SELF_DESCRIBING and suffix not in (".glb", ".gltf") else []
     layout = workspace.layout
     with workspace.exclusive("catalogue"):
-        index = read_index(layout) if index_path(layout).is_file() else builtin_index()
-        wanted = replace(_as_known(index, wanted), contribution_id=contribution_for(workspace, wanted.file_sha256))
+        index = _index(workspace)
+        wanted = replace(wanted, contribution_id=contribution_for(workspace, wanted.file_sha256))
         additions = plan_additions(loaded, wanted)
         sealed = [mesh_to_bytes(addition.mesh) for addition in additions]
         rows = [sealed_as(addition, mesh) for addition, mesh in zip(additions, sealed, strict=True)]
@@ -152,10 +153,16 @@ def _keypoints(path: Path) -> dict[str, tuple[float, float, float]]:
     return read_keypoints(path.name, path.read_bytes())
 
 
-def _loaded(file: Path, *, unit: str | None, tolerance_m: float) -> CadPart:
+def _loaded(file: Path, *, unit: str | None, tolerance_m: float, name: str | None) -> CadPart:
     from workbench.adapters.cad import FileToRead, read_part
 
-    return read_part(FileToRead(path=file, unit=unit, tolerance_m=tolerance_m))
+    return read_part(FileToRead(path=file, unit=unit, tolerance_m=tolerance_m, name=name))
+
+
+def _index(workspace: Workspace) -> list[CataloguePart]:
+    """Return the index as it is, or as it would be made."""
+    layout = workspace.layout
+    return read_index(layout) if index_path(layout).is_file() else builtin_index()
 
 
 def _as_known(index: list[CataloguePart], wanted: Wanted) -> Wanted:

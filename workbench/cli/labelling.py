@@ -24,7 +24,7 @@ from workbench.cli.wiring import Workspace
 from workbench.curation.decisions import read_decisions, standing
 from workbench.domain.findings import BadUsage, Finding, bad_usage
 from workbench.labelling import predictions
-from workbench.labelling.label_config import LabelConfig, read_label_config
+from workbench.labelling.label_config import LabelConfig, read_labellers_config
 from workbench.labelling.pushing import Target
 from workbench.labelling.tasks import TaskPlan, plan_tasks
 from workbench.ports import LabellerProject
@@ -72,7 +72,7 @@ def push(
         return push_campaign(
             workspace, campaign, suggest=functools.partial(_pre_annotations, model=suggest), dry_run=dry_run
         )
-    config = read_label_config(workspace.layout.label_configs / project, workspace.taxonomy, language=language)
+    config = read_labellers_config(workspace.layout.label_configs / project, workspace.taxonomy, language=language)
     told = [] if dry_run else forget_uncovered(workspace)
     admissible = admitted(workspace)
     images, held = open_for_labelling(workspace, admissible, project=project)

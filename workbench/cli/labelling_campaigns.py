@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.adjudication.decisions import FOLDER
 from workbench.cli.acting import DryRunOption
 from workbench.cli.label_studio import connect
 from workbench.cli.labelling_bring import bring, oldest
@@ -127,7 +128,8 @@ def read(workspace: Workspace, name: str) -> Campaign:
 
 
 def _read(workspace: Workspace, path: Any) -> Campaign:
-    projects = [folder.parent.name for folder in workspace.layout.label_configs.glob("*/config.yaml")]
+    configs = workspace.layout.label_configs.glob("*/config.yaml")
+    projects = [folder.parent.name for folder in configs if folder.parent.name != FOLDER]
     languages = [language.code for language in workspace.taxonomy.languages]
     return read_campaign(path, projects=projects, languages=languages)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workbench import tables
 from workbench.adapters.label_studio import config_problem
+from workbench.cli.adjudication_queue import known_to_decide
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.labelling import check as checks
@@ -25,7 +26,10 @@ def check(*, workspace: Workspace) -> Report:
         snapshot = layout.labelling / folder.name
         if not wrong and (snapshot / "export.json").is_file():
             config = read_label_config(folder, taxonomy)
-            answers, unfit = checks.check_snapshot(snapshot, config, images=images)
+            if config.verdict:
+                answers, unfit = checks.check_decisions(snapshot, known_to_decide(workspace, config))
+            else:
+                answers, unfit = checks.check_snapshot(snapshot, config, images=images)
             findings += unfit
         rows.append({"project": folder.name, "sound": "no" if wrong else "yes", "answers_that_fit": answers})
     for path in sorted(layout.labelling.glob("imported-*/instances.parquet")):

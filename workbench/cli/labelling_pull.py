@@ -26,7 +26,7 @@ from workbench.labelling.campaign_plan import sensitive_photographs
 from workbench.labelling.candidates import read_candidates
 from workbench.labelling.fetch import Place, find_places
 from workbench.labelling.history import Seen, plan_versions, read_history, write_history
-from workbench.labelling.label_config import LabelConfig, read_label_config
+from workbench.labelling.label_config import LabelConfig, read_labellers_config
 from workbench.labelling.pulling import Pulled, pull_answers, read_frozen, write_marks
 from workbench.ports import Labeller, LabellerTask
 
@@ -44,7 +44,7 @@ def pull(
     Answers of every campaign of the project come together. Only what was touched since the last pull is fetched. Every
     version of every answer is kept; what was edited or deleted in Label Studio since is told.
     """
-    config = read_label_config(workspace.layout.label_configs / project, workspace.taxonomy)
+    config = read_labellers_config(workspace.layout.label_configs / project, workspace.taxonomy)
     images = admitted(workspace)
     server, _ = connect(workspace)
     campaigns = all_campaigns(workspace, project=project)
@@ -139,7 +139,7 @@ def status(
     """Say how many tasks there are and who has answered how many."""
     if campaign is not None:
         return _campaign_status(workspace, campaign)
-    config = read_label_config(workspace.layout.label_configs / project, workspace.taxonomy)
+    config = read_labellers_config(workspace.layout.label_configs / project, workspace.taxonomy)
     server, _ = connect(workspace)
     (place,) = _places(server, config, (), known=set())
     tasks = server.tasks(place.on_server.project_id)

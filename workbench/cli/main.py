@@ -34,6 +34,7 @@ _MODULES = (
     "synthesis_jobs",
     "synthesis_export",
     "augmentation",
+    "composition",
     "release",
     "release_verify",
     "release_compare",

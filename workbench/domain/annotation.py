@@ -79,6 +79,14 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """An answer to a question about the whole photograph: codes of the facet asked and of the value given."""
+
+    question: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
     """One annotator's whole answer to one task; never updated in place."""
 
@@ -91,3 +99,4 @@ class Annotation:
     lead_time_s: float | None
     source: str
     instances: tuple[Instance, ...]
+    tags: tuple[Tag, ...] = ()

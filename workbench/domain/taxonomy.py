@@ -65,13 +65,32 @@ class Category:
         return self.names.get(language, self.names["en"])
 
 
+class About(StrEnum):
+    """What a facet is asked of."""
+
+    OBJECT = "object"
+    PHOTOGRAPH = "photograph"
+
+
+#: Values of a question with several answers that say everything by themselves.
+ALONE = ("none", "cannot_tell")
+
+#: The question whose answer is that, and why, a photograph cannot be labelled at all; every project asks it.
+REJECT = "cannot_be_labelled"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facet:
-    """An attribute of an instance and the values it may take; ``cannot_tell`` is always among them."""
+    """A question about an object or a whole photograph, and the values it may take; ``cannot_tell`` is among them.
+
+    With ``many``, several values may be given at once.
+    """
 
     code: str
     names: Mapping[str, str]
     values: Mapping[str, Mapping[str, str]]
+    about: About = About.OBJECT
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,10 +163,7 @@ class Taxonomy:
         """
         try:
             categories = tuple(_category(code, entry) for code, entry in document["categories"].items())
-            facets = tuple(
-                Facet(code=code, names=dict(entry["names"]), values={k: dict(v) for k, v in entry["values"].items()})
-                for code, entry in document["facets"].items()
-            )
+            facets = tuple(_facet(code, entry) for code, entry in document["facets"].items())
             taxonomy = cls(
                 version=str(document["version"]),
                 categories=categories,
@@ -178,6 +194,16 @@ def _category(code: str, entry: Mapping[str, Any]) -> Category:
         is_not=str(entry.get("is_not", "")),
         confused_with=tuple(entry.get("confused_with", ())),
         reviewed=reviewed,
+    )
+
+
+def _facet(code: str, entry: Mapping[str, Any]) -> Facet:
+    return Facet(
+        code=code,
+        names=dict(entry["names"]),
+        values={k: dict(v) for k, v in entry["values"].items()},
+        about=About(entry.get("about", "object")),
+        many=bool(entry.get("many", False)),
     )
 
 

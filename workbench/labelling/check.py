@@ -10,6 +10,7 @@ from typing import Any
 from workbench import tables
 from workbench.domain.findings import Finding, WorkbenchError
 from workbench.domain.taxonomy import Taxonomy
+from workbench.labelling.deciding import Known, decisions_from_export
 from workbench.labelling.label_config import LabelConfig, read_label_config
 from workbench.labelling.snapshot import read_answers
 
@@ -49,6 +50,13 @@ def check_snapshot(
     export = json.loads((folder / "export.json").read_text(encoding="utf-8"))
     read = read_answers(export, images=images, config=config, pseudonym=str)
     return len(read.annotations), read.findings
+
+
+def check_decisions(folder: Path, known: Known) -> tuple[int, tuple[Finding, ...]]:
+    """Return how many of the frozen decisions still fit what was put before adjudicators, and what is wrong with the others."""
+    export = json.loads((folder / "export.json").read_text(encoding="utf-8"))
+    decisions, findings = decisions_from_export(export, known)
+    return len(decisions), findings
 
 
 def check_imported(folder: Path, taxonomy: Taxonomy) -> Iterator[Finding]:

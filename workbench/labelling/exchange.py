@@ -13,8 +13,10 @@ from workbench.domain.annotation import Instance, Shape
 from workbench.domain.findings import Finding
 from workbench.domain.lineage import sha256_hex
 from workbench.labelling.label_config import LabelConfig
-from workbench.labelling.page import CONFIDENCES, CONTROLS, IMAGE_NAME
+from workbench.labelling.page import CONTROLS, IMAGE_NAME
 from workbench.labelling.regions import geometry_from_region, region_from_geometry
+from workbench.labelling.tags import is_about_photograph
+from workbench.labelling.words import CONFIDENCES
 
 _SHAPES = {result_type: shape for shape, (_, _, result_type) in CONTROLS.items()}
 
@@ -60,7 +62,7 @@ def instances_from_results(
     try:
         instances = tuple(
             _instance(items, config, size_wh, annotation_id, {"image_id": image_id, "annotator": annotator})
-            for items in _regions(results)
+            for items in _regions(results, config)
         )
     except AnswerProblem as problem:
         remedy = (
@@ -80,13 +82,17 @@ def instances_from_results(
     return instances, ()
 
 
-def _regions(results: Sequence[Any]) -> list[list[Mapping[str, Any]]]:
-    """Return the results joined by region; a link between two regions (a relation) says nothing about either."""
+def _regions(results: Sequence[Any], config: LabelConfig) -> list[list[Mapping[str, Any]]]:
+    """Return the results joined by region.
+
+    A link between two regions (a relation) says nothing about either; what is said about the whole photograph is read
+    by `workbench.labelling.tags`.
+    """
     regions: dict[str, list[Mapping[str, Any]]] = {}
     for item in results:
         if not isinstance(item, Mapping) or not isinstance(item.get("value", {}), Mapping):
             raise AnswerProblem("labelling.unreadable-answer", "holds a result that is no Label Studio result.")
-        if item.get("type") != "relation":
+        if item.get("type") != "relation" and not is_about_photograph(item, config):
             regions.setdefault(str(item.get("id")), []).append(item)
     return list(regions.values())
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from workbench.domain.adjudication import Verdict
 from workbench.domain.annotation import Shape
 from workbench.domain.findings import Finding, Refused, refused
-from workbench.domain.taxonomy import Taxonomy
+from workbench.domain.taxonomy import REJECT, About, Facet, Taxonomy
+from workbench.labelling.guidelines import guidelines_html, read_pictures
 from workbench.labelling.page import CONTROLS, Page
+from workbench.labelling.words import CONFIDENCES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,12 @@ class LabelConfig:
         For each facet's code the codes of its values.
     transcription, confidence
         Whether a region may carry them.
+    tags
+        For each question about the whole photograph the codes of its values; `REJECT` is one of every labelling project.
+    many
+        The questions that may be given several values at once.
+    verdict
+        Whether it is the project of the adjudicators, who are asked which of several answers is right.
 
     """
 
@@ -48,6 +55,9 @@ class LabelConfig:
     facets: Mapping[str, tuple[str, ...]]
     transcription: bool
     confidence: bool
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    many: frozenset[str] = frozenset()
+    verdict: bool = False
 
 
 def read_label_config(folder: Path, taxonomy: Taxonomy, *, language: str = "en") -> LabelConfig:
@@ -76,13 +86,34 @@ def read_label_config(folder: Path, taxonomy: Taxonomy, *, language: str = "en")
             f"is not valid YAML ({error}).",
             "Correct the line named.",
         ) from error
-    return compile_label_config(folder.name, document, guidelines, taxonomy, language=language)
+    shown = guidelines_html(guidelines, pictures=read_pictures(folder, guidelines))
+    return compile_label_config(folder.name, document, shown, taxonomy, language=language)
+
+
+def read_labellers_config(folder: Path, taxonomy: Taxonomy, *, language: str = "en") -> LabelConfig:
+    """Return a compiled project that labellers answer in, as `read_label_config` does.
+
+    Raises
+    ------
+    Refused
+        ``adjudication.own-commands`` for the project of the adjudicators, else as `read_label_config`.
+
+    """
+    config = read_label_config(folder, taxonomy, language=language)
+    if config.verdict:
+        raise refused(
+            "adjudication.own-commands",
+            f"project {config.project}",
+            "holds what labellers disagree about, and no photographs to label.",
+            "Fill it with `workbench adjudication queue` and read it with `workbench adjudication decisions`.",
+        )
+    return config
 
 
 def compile_label_config(
     project: str, document: object, guidelines: str, taxonomy: Taxonomy, *, language: str
 ) -> LabelConfig:
-    """Return the project that a parsed config.yaml describes, in a language.
+    """Return the project that a parsed config.yaml describes, in a language; ``guidelines`` are HTML.
 
     Raises
     ------
@@ -97,13 +128,15 @@ def compile_label_config(
     # In the order of the file: the first tool is in sight, the others are folded.
     drawn = {Shape(name): patterns or () for name, patterns in checked["shapes"].items()}
     labels = {shape: _expand(patterns, taxonomy, problems) for shape, patterns in drawn.items()}
-    facets = {facet.code: facet for facet in taxonomy.facets}
-    chosen = tuple(checked.get("facets") or ())
+    asks = _asked(checked.get("facets"), About.OBJECT, taxonomy, problems)
+    rejected = () if REJECT in (checked.get("tags") or ()) else (REJECT,)
+    tags = _asked([*(checked.get("tags") or ()), *rejected], About.PHOTOGRAPH, taxonomy, problems)
     hotkeys = {str(code): str(key) for code, key in (checked.get("hotkeys") or {}).items()}
-    problems += [str(code) for code in chosen if code not in facets]
-    problems += [code for code in hotkeys if code not in taxonomy.codes]
+    offered = {f"{facet.code}={value}" for facet in (*asks, *tags) for value in facet.values}
+    offered |= {f"confidence={value}" for value in CONFIDENCES} | {f"verdict={value}" for value in Verdict}
+    problems += [code for code in hotkeys if code not in taxonomy.codes and code not in offered]
     asked_of = {str(k): _expand(v, taxonomy, problems) for k, v in (checked.get("asked_of") or {}).items()}
-    problems += [code for code in asked_of if code not in chosen]
+    problems += [code for code in asked_of if code not in {facet.code for facet in asks}]
     if problems:
         raise Refused(*(_unknown_code(project, code, taxonomy) for code in dict.fromkeys(problems)))
     page = Page(
@@ -113,18 +146,27 @@ def compile_label_config(
         colours=checked.get("colours") or {},
         asked_of=asked_of,
     )
-    asks = tuple(facets[code] for code in chosen)
-    transcription, confidence = bool(checked.get("transcription")), bool(checked.get("confidence"))
+    flags = {name: bool(checked.get(name)) for name in ("transcription", "confidence", "verdict")}
     return LabelConfig(
         project=project,
         title=str(checked["title"]),
-        instructions=guidelines_html(guidelines),
-        xml=page.xml(labels, asks, transcription=transcription, confidence=confidence),
+        instructions=guidelines,
+        xml=page.xml(labels, asks, tags=tags, **flags),
         labels=labels,
         facets={facet.code: tuple(facet.values) for facet in asks},
-        transcription=transcription,
-        confidence=confidence,
+        tags={facet.code: tuple(facet.values) for facet in tags},
+        many=frozenset(facet.code for facet in tags if facet.many),
+        **flags,
     )
+
+
+def _asked(codes: Sequence[object] | None, about: About, taxonomy: Taxonomy, problems: list[str]) -> tuple[Facet, ...]:
+    """Return the facets of these codes; add to the problems those that are no facets of what they are asked about."""
+    known = {facet.code: facet for facet in taxonomy.facets if facet.about is about}
+    chosen = [str(code) for code in codes or ()]
+    # A taxonomy older than the question about rejecting is still one to label with.
+    problems += [code for code in chosen if code not in known and code != REJECT]
+    return tuple(known[code] for code in chosen if code in known)
 
 
 def _checked(project: str, document: object) -> dict[str, Any]:
@@ -132,17 +174,21 @@ def _checked(project: str, document: object) -> dict[str, Any]:
     subject = f"label_configs/{project}/config.yaml"
     if not isinstance(document, dict) or not isinstance(document.get("shapes"), dict) or not document.get("title"):
         raise refused(
-            "labelling.config-invalid", subject, "lacks title or shapes.", "Give it both, as label_configs/parts has."
+            "labelling.config-invalid",
+            subject,
+            "lacks title or shapes.",
+            "Give it both, as label_configs/parts has; shapes may be {}.",
         )
-    shapes = document["shapes"]
+    shapes, tags = document["shapes"], document.get("tags") or []
     stray = set(shapes) - {shape.value for shape in CONTROLS}
     maps = [document.get(name) or {} for name in ("hotkeys", "colours", "asked_of")]
-    lists = [*shapes.values(), document.get("facets") or [], *(maps[2].values() if isinstance(maps[2], dict) else ())]
+    asked_of = maps[2].values() if isinstance(maps[2], dict) else ()
+    lists = [*shapes.values(), document.get("facets") or [], tags, *asked_of]
     wrong = "names shapes that cannot be drawn." if stray else None
     if not all(isinstance(part, list) for part in lists) or not all(isinstance(part, dict) for part in maps):
         wrong = "has a list or a map where the other is needed."
-    elif not any(shapes.values()):
-        wrong = "offers no label."
+    elif not any(shapes.values()) and not tags:
+        wrong = "offers no label and asks nothing."
     if wrong:
         remedy = "Use box, ellipse, polygon and keypoint, each with a list of codes, as label_configs/parts does."
         raise refused("labelling.config-invalid", subject, wrong, remedy)
@@ -168,21 +214,3 @@ def _unknown_code(project: str, code: str, taxonomy: Taxonomy) -> Finding:
         message=f"names {code}, which taxonomy {taxonomy.version} does not have.",
         remedy="Correct the code, or add it to label_configs/taxonomy.yaml.",
     )
-
-
-def guidelines_html(markdown: str) -> str:
-    r"""Return headings, lists, bold text and paragraphs of a Markdown text as HTML; everything else is shown as it stands.
-
-    Examples
-    --------
-    >>> guidelines_html("# See\\n- **one** <two>")
-    '<h3>See</h3>\\n<li><b>one</b> &lt;two&gt;</li>'
-
-    """
-    lines = []
-    for line in filter(None, map(str.strip, markdown.splitlines())):
-        text = html.escape(line.lstrip("#-").strip(), quote=False)
-        text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
-        tag = "h3" if line.startswith("#") else "li" if line.startswith("- ") else "p"
-        lines.append(f"<{tag}>{text}</{tag}>")
-    return "\n".join(lines)

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import quoteattr
 
+from workbench.domain.adjudication import LETTERS
 from workbench.domain.annotation import Shape
 from workbench.domain.taxonomy import Category, Direction, Facet, Taxonomy
+from workbench.labelling.words import CONFIDENCES, VERDICTS, WORDS
 
 #: Name of the control that draws each shape, with its tag, the type of its results and the key that holds the labels.
 CONTROLS: Mapping[Shape, tuple[str, str, str]] = {
@@ -17,100 +19,24 @@ CONTROLS: Mapping[Shape, tuple[str, str, str]] = {
     Shape.KEYPOINT: ("point", "KeyPointLabels", "keypointlabels"),
 }
 
+#: What shows the answers before an adjudicator on the photograph: name, tag and type of results; the labels are letters.
+ANSWERS: Mapping[Shape, tuple[str, str, str]] = {
+    Shape.BOX: ("answer_box", "RectangleLabels", "rectanglelabels"),
+    Shape.POLYGON: ("answer_polygon", "PolygonLabels", "polygonlabels"),
+    Shape.KEYPOINT: ("answer_point", "KeyPointLabels", "keypointlabels"),
+}
+
+#: The colours of the answers, by letter.
+_LETTER_COLOURS = dict(zip(LETTERS, ("#0b57d0", "#d95f02", "#7b3fa0"), strict=True))
+
 #: The name of the image tag that every control points to.
 IMAGE_NAME = "image"
-
-#: How sure a labeller may say to be (docs: annotation record), with the words shown. Translations are drafts, as those of
-#: label_configs/taxonomy.yaml are.
-CONFIDENCES: Mapping[str, Mapping[str, str]] = {
-    "certain": {"en": "Certain", "fr": "Certain", "es": "Seguro", "pt": "Certo", "ar": "متأكد", "uk": "Впевнено"},
-    "probable": {
-        "en": "Probable",
-        "fr": "Probable",
-        "es": "Probable",
-        "pt": "Provável",
-        "ar": "مرجح",
-        "uk": "Ймовірно",
-    },
-    "possible": {"en": "Possible", "fr": "Possible", "es": "Posible", "pt": "Possível", "ar": "ممكن", "uk": "Можливо"},
-    "cannot_tell": {
-        "en": "Cannot tell",
-        "fr": "Impossible à dire",
-        "es": "No se puede saber",
-        "pt": "Não é possível saber",
-        "ar": "لا يمكن التحديد",
-        "uk": "Неможливо визначити",
-    },
-}
-
-
-#: The page's own words; drafts too.
-_WORDS: Mapping[str, Mapping[str, str]] = {
-    "filter": {
-        "en": "Find a label…",
-        "fr": "Chercher une étiquette…",
-        "es": "Buscar una etiqueta…",
-        "pt": "Procurar uma etiqueta…",
-        "ar": "ابحث عن تسمية…",
-        "uk": "Знайти мітку…",
-    },
-    "box": {"en": "Box", "fr": "Rectangle", "es": "Rectángulo", "pt": "Retângulo", "ar": "مستطيل", "uk": "Рамка"},
-    "ellipse": {
-        "en": "Ellipse",
-        "fr": "Ellipse",
-        "es": "Elipse",
-        "pt": "Elipse",
-        "ar": "قطع ناقص",
-        "uk": "Еліпс",
-    },
-    "polygon": {
-        "en": "Polygon",
-        "fr": "Polygone",
-        "es": "Polígono",
-        "pt": "Polígono",
-        "ar": "مضلع",
-        "uk": "Багатокутник",
-    },
-    "point": {"en": "Point", "fr": "Point", "es": "Punto", "pt": "Ponto", "ar": "نقطة", "uk": "Точка"},
-    "transcription": {
-        "en": "Text as it stands, ? for unreadable",
-        "fr": "Texte tel quel, ? si illisible",
-        "es": "Texto tal cual, ? si es ilegible",
-        "pt": "Texto tal como está, ? se ilegível",
-        "ar": "النص كما هو، ? لما لا يقرأ",
-        "uk": "Текст як є, ? замість нечитабельного",
-    },
-    "transcription_title": {
-        "en": "Marking (press Enter)",
-        "fr": "Marquage (touche Entrée)",
-        "es": "Marca (pulse Intro)",
-        "pt": "Marcação (prima Enter)",
-        "ar": "العلامة (اضغط Enter)",
-        "uk": "Маркування (натисніть Enter)",
-    },
-    "confidence": {
-        "en": "How sure are you?",
-        "fr": "Degré de certitude",
-        "es": "¿Cuán seguro está?",
-        "pt": "Qual o grau de certeza?",
-        "ar": "ما درجة يقينك؟",
-        "uk": "Наскільки ви впевнені?",
-    },
-    "not": {"en": "Not", "fr": "Pas", "es": "No", "pt": "Não", "ar": "ليس", "uk": "Не"},
-    "confused": {
-        "en": "Often confused with",
-        "fr": "Souvent confondu avec",
-        "es": "A menudo confundido con",
-        "pt": "Muitas vezes confundido com",
-        "ar": "كثيرا ما يخلط مع",
-        "uk": "Часто плутають з",
-    },
-}
 
 _STYLE = (
     ".wb-page { display: flex; gap: 12px; align-items: flex-start }"
     " .wb-labels { flex: 0 0 270px; max-height: 82vh; overflow-y: auto }"
     " .wb-photo { flex: 1 1 auto; min-width: 0 }"
+    " .wb-wide { flex-basis: 400px } .wb-hidden { display: none }"
     " .wb-questions { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 4px 20px }"
 )
 
@@ -137,32 +63,51 @@ class Page:
         return names.get(self.language, names["en"])
 
     def xml(
-        self, labels: Mapping[Shape, tuple[str, ...]], facets: Sequence[Facet], *, transcription: bool, confidence: bool
+        self,
+        labels: Mapping[Shape, tuple[str, ...]],
+        facets: Sequence[Facet],
+        *,
+        tags: Sequence[Facet],
+        transcription: bool,
+        confidence: bool,
+        verdict: bool,
     ) -> str:
-        """Return the whole configuration."""
-        first, *others = [(shape, codes) for shape, codes in labels.items() if codes]
-        palettes = [self.palette(*first, hotkeys=True)]
-        if others:  # the tools that are used less stay folded, so that the labels of the first are in sight
-            folded = [self.folded(*other) for other in others]
-            palettes = ['      <Collapse accordion="false" bordered="false">', *folded, "      </Collapse>", *palettes]
-        questions = []
+        """Return the whole configuration.
+
+        Parameters
+        ----------
+        labels
+            For each shape, in the order of the tools, the codes that may be drawn so.
+        facets
+            What is asked of the object that is selected.
+        tags
+            What is asked of the whole photograph.
+        verdict
+            Whether the page puts two answers before an adjudicator.
+
+        """
+        questions = [self.text()] if transcription else []
         if confidence:
-            questions.append(self.choices("confidence", self.word(_WORDS["confidence"]), CONFIDENCES))
+            questions.append(self.choices("confidence", self.word(WORDS["confidence"]), CONFIDENCES))
         questions += [
             self.choices(facet.code, self.word(facet.names), facet.values, of=self.asked_of.get(facet.code, ()))
             for facet in facets
         ]
-        if transcription:
-            questions.insert(0, self.text())
         return "\n".join(
             [
                 "<View>",
                 f"  <Style>{self.style()}</Style>",
                 '  <View className="wb-page">',
-                '    <View className="wb-labels">',
-                *palettes,
+                f'    <View className="wb-labels{"" if any(labels.values()) and not verdict else " wb-wide"}">',
+                *([self.verdict()] if verdict else []),
+                *self.column(labels, tags, folded=verdict),
                 "    </View>",
                 '    <View className="wb-photo">',
+                *(
+                    ['      <HyperText name="answers" value="$answers" valueType="text" inline="true"/>']
+                    if verdict
+                    else []
+                ),
                 (
                     f'      <Image name="{IMAGE_NAME}" value="$image" zoom="true" zoomControl="true" brightnessControl="true"'
                     ' contrastControl="true" gammaControl="true" maxWidth="100%" smoothing="true"/>'
@@ -175,6 +120,46 @@ class Page:
                 "</View>",
             ]
         )
+
+    def column(self, labels: Mapping[Shape, tuple[str, ...]], tags: Sequence[Facet], *, folded: bool) -> list[str]:
+        """Return the left column: what is asked of the photograph, the folded tools, and the labels of the first one.
+
+        Where objects are drawn, questions about the whole photograph are asked less and stay folded.
+        """
+        drawn = [(shape, codes) for shape, codes in labels.items() if codes]
+        first, others = drawn[:1], drawn[1:]
+        panels = [self.folded(*other) for other in others]
+        if drawn:
+            title = self.word(tags[0].names if len(tags) == 1 else WORDS["about_photograph"])
+            asked = [self.choices(tag.code, "" if len(tags) == 1 else self.word(tag.names), tag=tag) for tag in tags]
+            panels += [self.panel(title, "\n".join(asked))] if asked else []
+        else:
+            return [self.choices(tag.code, self.word(tag.names), tag=tag) for tag in tags]
+        palettes = [self.palette(*each, hotkeys=True) for each in first]
+        if folded:
+            panels.insert(0, self.panel(self.word(WORDS["correction"]), "\n".join(palettes)))
+            palettes = []
+        collapse = (
+            ['      <Collapse accordion="false" bordered="false">', *panels, "      </Collapse>"] if panels else []
+        )
+        return [*collapse, *palettes]
+
+    def verdict(self) -> str:
+        """Return what an adjudicator is asked: who is right, why, and what that rests on."""
+        names = {verdict.value: names for verdict, names in VERDICTS.items()}
+        lines = ['      <Header value="$what" size="5"/>']
+        lines.append(self.choices("verdict", self.word(WORDS["verdict"]), names, about_object=False, required=True))
+        lines += [
+            f'        <TextArea name="{name}" toName="{IMAGE_NAME}" editable="true" maxSubmissions="1" rows="1"'
+            f" placeholder={quoteattr(self.word(WORDS[name]))}{required}/>"
+            for name, required in (("reason", ' required="true"'), ("reference", ""))
+        ]
+        for name, tag, _ in ANSWERS.values():
+            shown = "".join(f'<Label value="{key}" background="{colour}"/>' for key, colour in _LETTER_COLOURS.items())
+            lines.append(
+                f'        <View className="wb-hidden"><{tag} name="{name}" toName="{IMAGE_NAME}">{shown}</{tag}></View>'
+            )
+        return "\n".join(lines)
 
     def style(self) -> str:
         """Return the page's style; words of a language written from the right stand at the right."""
@@ -191,7 +176,7 @@ class Page:
             Shape.POLYGON: 'strokeWidth="2" pointSize="small"',
             Shape.KEYPOINT: 'strokeWidth="2"',
         }[shape]
-        hint = quoteattr(self.word(_WORDS["filter"]))
+        hint = quoteattr(self.word(WORDS["filter"]))
         lines = [f'          <Filter name="filter_{name}" toName="{name}" minlength="0" placeholder={hint}/>']
         lines.append(f'          <{tag} name="{name}" toName="{IMAGE_NAME}" showInline="true" {extra}>')
         lines += [f"            {self.label(code, hotkeys=hotkeys)}" for code in codes]
@@ -200,8 +185,11 @@ class Page:
 
     def folded(self, shape: Shape, codes: Sequence[str]) -> str:
         """Return a palette under a title that opens it."""
-        title = quoteattr(self.word(_WORDS[CONTROLS[shape][0]]))
-        return f"        <Panel value={title}>\n{self.palette(shape, codes)}\n        </Panel>"
+        return self.panel(self.word(WORDS[CONTROLS[shape][0]]), self.palette(shape, codes))
+
+    def panel(self, title: str, content: str) -> str:
+        """Return something under a title that opens it."""
+        return f"        <Panel value={quoteattr(title)}>\n{content}\n        </Panel>"
 
     def label(self, code: str, *, hotkeys: bool) -> str:
         """Return one label: the name people read, the code that is stored."""
@@ -219,25 +207,42 @@ class Page:
         """Return what a label is, is not, and is mistaken for; definitions are in English, names in the page's language."""
         parts = [category.definition]
         if category.is_not:
-            parts.append(f"{self.word(_WORDS['not'])}: {category.is_not}")
+            parts.append(f"{self.word(WORDS['not'])}: {category.is_not}")
         if category.confused_with:
             others = ", ".join(self.taxonomy.category(code).name(self.language) for code in category.confused_with)
-            parts.append(f"{self.word(_WORDS['confused'])}: {others}.")
+            parts.append(f"{self.word(WORDS['confused'])}: {others}.")
         return " ".join(filter(None, parts))
 
-    def choices(self, name: str, title: str, values: Mapping[str, Mapping[str, str]], *, of: Sequence[str] = ()) -> str:
-        """Return a question about the region that is selected; with ``of``, asked of regions with these labels only."""
+    def choices(
+        self,
+        name: str,
+        title: str,
+        values: Mapping[str, Mapping[str, str]] | None = None,
+        *,
+        of: Sequence[str] = (),
+        tag: Facet | None = None,
+        about_object: bool = True,
+        required: bool = False,
+    ) -> str:
+        """Return a question about the region that is selected, or with ``tag`` about the whole photograph.
+
+        With ``of``, it is asked of regions with these labels only.
+        """
         # Label Studio compares with what a label stores, its alias.
         only = f' visibleWhen="region-selected" whenLabelValue={quoteattr(",".join(of))}' if of else ""
-        lines = [
-            f'        <View className="wb-question"{only}>',
-            f'          <Header value={quoteattr(title)} size="6"/>',
-            f'          <Choices name="{name}" toName="{IMAGE_NAME}" perRegion="true" choice="single-radio" showInline="true">',
-        ]
-        lines += [
-            f"            <Choice value={quoteattr(self.word(names))} alias={quoteattr(code)}/>"
-            for code, names in values.items()
-        ]
+        per_region = ' perRegion="true"' if about_object and tag is None else ""
+        kind = "multiple" if tag is not None and tag.many else "single-radio"
+        need = ' required="true"' if required else ""
+        lines = [f'        <View className="wb-question"{only}>']
+        lines += [f'          <Header value={quoteattr(title)} size="6"/>'] if title else []
+        lines.append(
+            f'          <Choices name="{name}" toName="{IMAGE_NAME}"{per_region} choice="{kind}" showInline="true"{need}>'
+        )
+        shown = tag.values if tag is not None else values or {}
+        for code, names in shown.items():
+            key = self.hotkeys.get(f"{name}={code}")
+            hotkey = f" hotkey={quoteattr(key)}" if key else ""
+            lines.append(f"            <Choice value={quoteattr(self.word(names))} alias={quoteattr(code)}{hotkey}/>")
         return "\n".join([*lines, "          </Choices>", "        </View>"])
 
     def text(self) -> str:
@@ -245,10 +250,10 @@ class Page:
         return "\n".join(
             [
                 '        <View className="wb-question">',
-                f'          <Header value={quoteattr(self.word(_WORDS["transcription_title"]))} size="6"/>',
+                f'          <Header value={quoteattr(self.word(WORDS["transcription_title"]))} size="6"/>',
                 (
                     f'          <TextArea name="transcription" toName="{IMAGE_NAME}" perRegion="true" editable="true"'
-                    f' maxSubmissions="1" rows="1" placeholder={quoteattr(self.word(_WORDS["transcription"]))}/>'
+                    f' maxSubmissions="1" rows="1" placeholder={quoteattr(self.word(WORDS["transcription"]))}/>'
                 ),
                 "        </View>",
             ]

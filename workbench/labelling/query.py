@@ -127,7 +127,7 @@ def _holds(op: ast.cmpop, left: Any, right: Any) -> bool:
         return bool(left != right) and (left is not None or right is None)
     if left is None or right is None:
         return False
-    if isinstance(op, ast.In | ast.NotIn):
+    if type(op) not in _COMPARE:  # in, and its opposite
         return _within(left, right) is isinstance(op, ast.In)
     try:
         return bool(_COMPARE[type(op)](left, right))

@@ -18,6 +18,7 @@ from workbench.domain.lineage import canonical_json, sha256_hex
 from workbench.labelling import history
 from workbench.labelling.exchange import instances_from_results, short_id
 from workbench.labelling.label_config import LabelConfig
+from workbench.labelling.tags import tags_from_results
 
 #: What an answer says of itself; the rest of an export (counters, editing times) changes without an answer changing.
 _KEPT = ("id", "unique_id", "completed_by", "created_at", "lead_time", "was_cancelled", "result")
@@ -155,8 +156,9 @@ def _annotation(
         annotator=answer["completed_by"],
         task=f"{where}, answer {answer['id']},",
     )
-    if findings:
-        return None, findings
+    tags, problems = tags_from_results(answer["result"] or (), config=config, task=f"{where}, answer {answer['id']},")
+    if findings or problems:
+        return None, findings or problems
     annotation = Annotation(
         annotation_id=annotation_id,
         image_id=row["image_id"],
@@ -167,6 +169,7 @@ def _annotation(
         lead_time_s=answer["lead_time"],
         source="label-studio",
         instances=instances,
+        tags=tags,
     )
     return annotation, ()
 
@@ -182,7 +185,7 @@ def _unknown_photograph(where: str) -> Finding:
 
 
 def write_snapshot(folder: Path, snapshot: Snapshot, *, taxonomy_version: str) -> dict[str, str]:
-    """Write annotations.parquet, instances.parquet, export.json and snapshot.json; return each file's SHA-256.
+    """Write annotations, instances and tags, export.json and snapshot.json; return each file's SHA-256.
 
     snapshot.json, which lists the hashes, is written last: without it the others are no snapshot.
     """
@@ -194,7 +197,8 @@ def write_snapshot(folder: Path, snapshot: Snapshot, *, taxonomy_version: str) -
     instances = sorted(map(tables.instance_row, snapshot.instances), key=lambda row: str(row["instance_id"]))
     tables.write_table(folder / "annotations.parquet", tables.ANNOTATIONS, annotations)
     tables.write_table(folder / "instances.parquet", tables.INSTANCES, instances)
-    names = ["annotations.parquet", "instances.parquet"]
+    tables.write_table(folder / "tags.parquet", tables.TAGS, _tag_rows(snapshot.annotations))
+    names = ["annotations.parquet", "instances.parquet", "tags.parquet"]
     if snapshot.export is not None:
         write_text(folder / "export.json", canonical_json(list(snapshot.export)) + "\n")
         names.append("export.json")
@@ -229,3 +233,18 @@ def _annotation_row(annotation: Annotation, taxonomy_version: str) -> dict[str, 
         "source": annotation.source,
         "taxonomy_version": taxonomy_version,
     }
+
+
+def _tag_rows(annotations: Iterable[Annotation]) -> list[dict[str, Any]]:
+    """Return the rows of `tables.TAGS`, by answer."""
+    return [
+        {
+            "annotation_id": annotation.annotation_id,
+            "image_id": annotation.image_id,
+            "annotator": annotation.annotator,
+            "question": tag.question,
+            "value": tag.value,
+        }
+        for annotation in annotations
+        for tag in annotation.tags
+    ]

@@ -98,7 +98,7 @@ def plan_tasks(
     new, late, moved, surplus, media = [], [], [], [], set()
     for image_id in sorted(rows) if order is None else [image_id for image_id in order if image_id in rows]:
         row = rows[image_id]
-        place = _served(data / row["path"], media_root)
+        place = served_place(data / row["path"], media_root)
         media.add(place.parts[0])
         task = known.get(image_id)
         if task is None:
@@ -139,7 +139,15 @@ def task_data(row: Mapping[str, Any], place: PurePosixPath, *, bare: bool = Fals
     return {**shown, "contribution": row["contribution_id"] or "", "partner": row["partner_id"] or ""}
 
 
-def _served(file: Path, media_root: Path) -> PurePosixPath:
+def served_place(file: Path, media_root: Path) -> PurePosixPath:
+    """Return where the server finds a file, relative to the folder it serves.
+
+    Raises
+    ------
+    Refused
+        ``labelling.outside-media`` if it does not lie in that folder.
+
+    """
     try:
         place = PurePosixPath(file.relative_to(media_root).as_posix())
     except ValueError as error:

@@ -37,7 +37,7 @@ def read_basis(layout: Layout, params: Mapping[str, Any], taxonomy: Taxonomy) ->
     accepted = _accepted(params.get("accept_labels"))
     intent, terms = Intent.from_params(params), read_terms(layout)
     derived, instances = [], read_rows(layout.adjudication / "instances.parquet", INSTANCES)
-    for folder in (layout.synthesis, layout.augmentation):
+    for folder in (layout.synthesis, layout.augmentation, layout.composition):
         if (folder / "images.parquet").is_file():  # a pipeline without renders has no such folder
             derived += read_rows(folder / "images.parquet", IMAGES)
             instances += read_rows(folder / "instances.parquet", INSTANCES)

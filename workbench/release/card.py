@@ -98,7 +98,9 @@ def _agreement(figures: Mapping[str, float]) -> dict[str, dict[str, float]]:
     for name, value in figures.items():
         group, _, figure = name.rpartition(".")
         grouped.setdefault(group or "overall", {})[figure] = value
-    return dict(sorted(grouped.items(), key=lambda item: (item[0] != "overall", item[0])))
+    # What is said of facets, tags and transcriptions is of another kind: the report of adjudication tells it.
+    kept = {group: figures for group, figures in grouped.items() if group == "overall" or "photographs" in figures}
+    return dict(sorted(kept.items(), key=lambda item: (item[0] != "overall", item[0])))
 
 
 def _plots(whole: Whole, draw: Draw) -> dict[str, str]:

@@ -74,7 +74,7 @@ LANDMARKS: Mapping[str, Landmarks] = {
     "filament-spool": Landmarks(
         keypoints={"top": (0.0, 0.0, 0.032), "bottom": (0.0, 0.0, 0.0)}, symmetry=_hexagonal(0.032)
     ),
-    "gear": Landmarks(keypoints={"hub": (0.0, 0.0, 0.011), "back": (0.0, 0.0, 0.0), "tooth": (0.024, 0.0, 0.004)}),
+    "gear": Landmarks(keypoints={"hub": (0.0, 0.0, 0.011), "back": (0.0, 0.0, 0.0), "tooth": (0.0239, 0.0, 0.004)}),
     "hex-bolt": Landmarks(
         keypoints={"head": (0.0, 0.0, 0.0052), "tip": (0.0, 0.0, -0.045)}, symmetry=Symmetry(discrete=turns(_Z, 6))
     ),

@@ -145,7 +145,12 @@ PROPS: tuple[tuple[str, str, tuple[str, ...], Callable[[], Mesh]], ...] = (
 )
 
 
+#: What bends, or is so thin that physics would push it through a wall: it lies flat where it is put.
+LIMP = frozenset({"prop-cable", "prop-paper-clip", "prop-rubber-band"})
+
+
 @cache
 def prop_meshes() -> dict[str, Mesh]:
     """Return the meshes of all things that lie about, by id."""
-    return {prop_id: make() for prop_id, _, _, make in PROPS}
+    made = {prop_id: make() for prop_id, _, _, make in PROPS}
+    return {prop_id: moved(mesh, by_m=(0, 0, -float(mesh.vertices_m[:, 2].min()))) for prop_id, mesh in made.items()}

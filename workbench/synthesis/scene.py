@@ -16,7 +16,7 @@ from workbench.ports import Mesh
 from workbench.synthesis.materials import sample_material
 from workbench.synthesis.photographer import colour_of_light, flash, sample_camera, sample_lamps
 from workbench.synthesis.placement import Drop, Lying, find_room, lay_in_rows, lay_out, let_fall
-from workbench.synthesis.props import PROPS, prop_meshes
+from workbench.synthesis.props import LIMP, PROPS, prop_meshes
 from workbench.synthesis.recipe import FILES, Recipe, draw, draw_count, draw_name, recipes_of
 from workbench.synthesis.surfaces import TABLES
 from workbench.synthesis.symmetry import NO_SYMMETRY, Symmetry
@@ -134,7 +134,15 @@ def _set_up(
     taken: list[shapely.Polygon] = []
     how, rng = rng.random(2), _stream(seed, 2)
     if how[0] < recipe.dropped and drop:
-        poses = let_fall(lying, rng, drop, spread_m=spread, taken=taken)
+        # What bends is put beside the heap: physics takes everything for stiff.
+        stiff = [part.part_id not in LIMP for part in chosen]
+        falls = iter(
+            let_fall([t for t, s in zip(lying, stiff, strict=True) if s], rng, drop, spread_m=spread, taken=taken)
+        )
+        laid = iter(
+            lay_out([t for t, s in zip(lying, stiff, strict=True) if not s], rng, spread_m=2 * spread, taken=taken)
+        )
+        poses = [next(falls) if falling else next(laid) for falling in stiff]
     elif how[1] < recipe.rows:
         poses = lay_in_rows(lying, rng, spread_m=spread, taken=taken)
     else:

@@ -71,7 +71,7 @@ def _scene(
         for x, y, z, power, tint in ((-0.7, -0.5, 1.1, 9.0, 1.0), (0.9, 0.3, 0.7, 4.0, 0.95))
     )
     camera = Camera(
-        width_px=size_px, height_px=size_px, focal_px=_FOCAL * size_px, pose=look_at(eye, middle), exposure_ev=-0.1
+        width_px=size_px, height_px=size_px, focal_px=_FOCAL * size_px, pose=look_at(eye, middle), exposure_ev=0.35
     )
     kind = "paper" if "paper" in TABLES else min(TABLES)
     return Scene(

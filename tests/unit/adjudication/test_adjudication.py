@@ -1,21 +1,20 @@
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import krippendorff
 import numpy as np
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.adjudication.agreement import measure_agreement, nominal_alpha
-from workbench.adjudication.consensus import decide
+from workbench.adjudication.answers import Answers
+from workbench.adjudication.consensus import Outcome
 from workbench.adjudication.matching import match_instances, overlap_matrix
-from workbench.adjudication.stage import ACTIVITY, Answers, run_adjudication, settle, settle_photograph
+from workbench.adjudication.settling import Rules, settle, settle_photograph
+from workbench.adjudication.stage import ACTIVITY, run_adjudication
 from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
 from workbench.domain.findings import Refused
 from workbench.domain.geometry import Box, box_iou, ring_box
@@ -33,7 +32,25 @@ from workbench.tables import (
 
 TAXONOMY_FILE = Path(__file__).resolve().parents[3] / "label_configs" / "taxonomy.yaml"
 TAXONOMY = Taxonomy.from_mapping(yaml.safe_load(TAXONOMY_FILE.read_text(encoding="utf-8")))
-PARAMS = {"match_iou": 0.5, "accept_iou": 0.7, "single_annotator": "accept"}
+PARAMS: dict[str, Any] = {
+    "match_iou": 0.5,
+    "accept_iou": 0.7,
+    "single_annotator": "accept",
+    "bootstrap_rounds": 20,
+    "bootstrap_seed": 1,
+    "session_gap_min": 30,
+    "queue": ["category"],
+}
+
+
+def rules(**params: Any) -> Rules:
+    return Rules(params=PARAMS | params, decisions={})
+
+
+def decide(answers: dict[str, list[Instance]], *, match_iou: float, accept_iou: float) -> Outcome:
+    return settle(
+        Answers(blind=answers, adjudicated={}, imported={}), rules(match_iou=match_iou, accept_iou=accept_iou)
+    )
 
 
 def box(name: str, x: float, y: float, side: float = 10, category: str = "part.barrel", **more: object) -> Instance:
@@ -79,54 +96,6 @@ def test_points_match_by_distance() -> None:
 
     assert match_instances([point(0)], [point(19)], match_iou=0.5)
     assert not match_instances([point(0)], [point(21)], match_iou=0.5)
-
-
-def test_alpha_is_the_one_of_krippendorffs_worked_example() -> None:
-    # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), section A: two coders, binary data, alpha 0.095.
-    one = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0]
-    other = [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]
-    said = [(str(a), str(b)) for a, b in zip(one, other, strict=True)]
-    assert nominal_alpha(Counter(said)) == pytest.approx(0.0952, abs=1e-4)
-
-
-def test_alpha_with_several_coders_and_gaps_is_the_one_published_with_the_library() -> None:
-    # krippendorff.alpha's docstring: three coders and 15 units; then four observers and 12 units, an example that
-    # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), section C, works out to 0.743.
-    published = {
-        ("*****34121133*3", "1*213343*******", "**21344*21133*4"): 0.691358,
-        ("123321412***", "1233224125*3", "*3332342251*", "12332441251*"): 0.743,
-    }
-    for coders, alpha in published.items():
-        units = zip(*([None if value == "*" else value for value in coder] for coder in coders), strict=True)
-        assert nominal_alpha(Counter(units)) == pytest.approx(alpha, abs=5e-4)
-
-
-@given(st.lists(st.tuples(*[st.sampled_from("abcd") | st.none()] * 3), min_size=1, max_size=30))
-def test_alpha_is_what_the_library_computes(units: list[tuple[str | None, ...]]) -> None:
-    ours = nominal_alpha(Counter(units))
-    data = np.array([[np.nan if value is None else "abcd".index(value) for value in unit] for unit in units]).T
-    if ours is not None:
-        theirs = krippendorff.alpha(reliability_data=data, level_of_measurement="nominal")
-        assert ours == pytest.approx(theirs)
-
-
-def test_agreement_that_is_not_defined_is_null() -> None:
-    assert nominal_alpha({}) is None
-    assert nominal_alpha({("a", "a"): 3}) is None
-    assert nominal_alpha({("a", None): 3, ("b", None): 1}) is None
-    figures = measure_agreement({"i": {"p": [], "q": []}}, match_iou=0.5)["overall"]
-    assert figures["f1"] is None
-    assert figures["mean_iou"] is None
-
-
-def test_f1_counts_same_category_on_the_same_object() -> None:
-    answers = {
-        "i": {"p": [box("a", 0, 0), box("b", 50, 0)], "q": [box("c", 0, 0), box("d", 50, 0, category="unknown")]}
-    }
-    figures = measure_agreement(answers, match_iou=0.5)
-    assert figures["overall"]["matched"] == 2
-    assert figures["overall"]["f1"] == pytest.approx(0.5)
-    assert figures["categories"]["unknown"]["f1"] == pytest.approx(0)
 
 
 def test_what_all_mark_alike_is_ground_truth() -> None:
@@ -179,11 +148,11 @@ def test_two_empty_answers_agree() -> None:
 def test_people_outweigh_imports_and_adjudicators_outweigh_people() -> None:
     human, imported, judged = box("h", 0, 0), box("m", 50, 0), box("j", 90, 0)
     both = Answers(blind={"p": [human]}, adjudicated={}, imported={"import:coco": [imported]})
-    assert [t.box for t in settle(both, PARAMS).truth] == [human.box]
-    final = settle(replace(both, adjudicated={"z": [judged]}), PARAMS)
+    assert [t.box for t in settle(both, rules()).truth] == [human.box]
+    final = settle(replace(both, adjudicated={"z": [judged]}), rules())
     assert [t.box for t in final.truth] == [judged.box]
     assert final.disagreements[0]["instance_ids"] == ["h"]
-    assert settle(both, {**PARAMS, "single_annotator": "hold"}).status == "disagreed"
+    assert settle(both, rules(single_annotator="hold")).status == "disagreed"
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -213,18 +182,10 @@ def test_overlaps_of_many_boxes_are_those_of_each_two(seed: int) -> None:
     assert overlap_matrix(first, second) == pytest.approx(np.array(plain))
 
 
-def test_full_agreement_on_each_of_two_categories_is_alpha_1() -> None:
-    marks = {"p": [box("a", 0, 0), box("b", 50, 0, category="unknown")]}
-    marks["q"] = [replace(mark, instance_id=f"{mark.instance_id}q") for mark in marks["p"]]
-    figures = measure_agreement({"i": marks}, match_iou=0.5)
-    assert figures["overall"]["alpha_category"] == pytest.approx(1)
-    assert figures["categories"]["unknown"]["alpha_category"] == pytest.approx(1)
-
-
 def test_projects_ask_different_things_so_their_answers_do_not_contradict() -> None:
     parts = Answers(blind={"p": [box("a", 0, 0)], "q": [box("b", 0, 0)]}, adjudicated={}, imported={})
     stamps = Answers(blind={"p": [box("c", 50, 0, category="ammo.headstamp")]}, adjudicated={}, imported={})
-    outcome = settle_photograph({"parts": parts, "headstamps": stamps}, PARAMS)
+    outcome = settle_photograph({"parts": parts, "headstamps": stamps}, rules())
     assert {truth.category for truth in outcome.truth} == {"part.barrel", "ammo.headstamp"}
     assert outcome.status == "single"
     assert not outcome.disagreements
@@ -274,7 +235,9 @@ def test_equal_answers_give_equal_bytes(tmp_path: Path) -> None:
         written.append({path.name: path.read_bytes() for path in layout.adjudication.iterdir()})
     assert written[0] == written[1]
     tables = {"instances.parquet", "disagreements.parquet", "labelled.parquet", "headstamps.parquet"}
-    assert set(written[0]) == tables | {"agreement.json"}
+    tables |= {"accounts.parquet", "dissent.parquet", "tags.parquet"}
+    plots = {"agreement_by_category.csv", "labellers.csv", "sessions.csv"}
+    assert set(written[0]) == tables | plots | {"agreement.json", "labellers.json"}
 
 
 def test_without_any_answer_it_says_how_to_get_some(tmp_path: Path) -> None:
@@ -283,7 +246,9 @@ def test_without_any_answer_it_says_how_to_get_some(tmp_path: Path) -> None:
         run_adjudication(Layout(tmp_path), {"activity": ACTIVITY, **PARAMS}, taxonomy=TAXONOMY)
 
 
-@pytest.mark.parametrize("change", [{"match_iou": "half"}, {"accept_iou": 0}, {"single_annotator": "maybe"}])
+@pytest.mark.parametrize(
+    "change", [{"match_iou": "half"}, {"accept_iou": 0}, {"single_annotator": "maybe"}, {"bootstrap_rounds": -1}]
+)
 def test_parameters_that_cannot_be_used_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     with pytest.raises(Refused, match=f"adjudication.{next(iter(change))}"):
         run_adjudication(Layout(tmp_path), {"activity": ACTIVITY, **PARAMS, **change}, taxonomy=TAXONOMY)

@@ -9,10 +9,12 @@ from defusedxml.ElementTree import fromstring
 from workbench.adapters.label_studio import config_problem
 from workbench.domain.annotation import Shape
 from workbench.domain.findings import Refused
-from workbench.domain.taxonomy import Taxonomy
+from workbench.domain.taxonomy import REJECT, Taxonomy
 from workbench.labelling.check import check_project, project_folders
-from workbench.labelling.label_config import compile_label_config, guidelines_html, read_label_config
-from workbench.labelling.page import CONFIDENCES
+from workbench.labelling.drawings import drawings
+from workbench.labelling.guidelines import guideline_rules, guidelines_html
+from workbench.labelling.label_config import compile_label_config, read_label_config, read_labellers_config
+from workbench.labelling.words import CONFIDENCES
 
 CONFIGS = Path(__file__).resolve().parents[3] / "label_configs"
 DOCUMENT = {"title": "T", "shapes": {"box": ["part.*", "unknown"]}}
@@ -31,16 +33,19 @@ def test_every_label_of_the_page_stores_a_code_of_the_taxonomy(taxonomy: Taxonom
     assert boxes == list(config.labels[Shape.BOX])
     assert set(boxes) == set(taxonomy.codes)
     for choices in page.iter("Choices"):
-        assert choices.attrib["perRegion"] == "true"
+        assert (choices.attrib.get("perRegion") == "true") == (choices.attrib["name"] not in config.tags)
         assert "cannot_tell" in {choice.attrib["alias"] for choice in choices}
 
 
 def test_every_project_compiles_in_every_language_and_lets_people_say_unknown(taxonomy: Taxonomy) -> None:
     projects = project_folders(CONFIGS)
-    assert [folder.name for folder in projects] == ["ammunition", "headstamp", "markings", "parts", "redaction"]
+    drawing = ["adjudication", "ammunition", "headstamp", "markings", "parts", "redaction"]
+    assert [folder.name for folder in projects] == [*drawing, "triage"]
     for folder in projects:
         assert not list(check_project(folder, taxonomy, config_problem=config_problem))
-        assert "unknown" in read_label_config(folder, taxonomy).labels[Shape.BOX], folder.name
+        config = read_label_config(folder, taxonomy)
+        said = config.labels[Shape.BOX] if folder.name in drawing else config.tags["kinds_shown"]
+        assert "unknown" in said, folder.name
 
 
 def test_a_page_that_label_studio_would_refuse_is_found(taxonomy: Taxonomy) -> None:
@@ -148,3 +153,66 @@ def test_a_folder_without_a_config_is_refused(taxonomy: Taxonomy, tmp_path: Path
 
 def test_guidelines_cannot_smuggle_markup_into_the_page() -> None:
     assert "<script>" not in guidelines_html("- <script>alert(1)</script>")
+
+
+def test_every_project_has_hotkeys_unknown_cannot_tell_and_a_way_to_reject(taxonomy: Taxonomy) -> None:
+    for folder in project_folders(CONFIGS):
+        config = read_label_config(folder, taxonomy)
+        page = fromstring(config.xml)
+        assert "cannot_tell" in {choice.attrib["alias"] for choice in page.iter("Choice")}, folder.name
+        assert REJECT in config.tags, folder.name
+        (reject,) = (each for each in page.iter("Choices") if each.attrib["name"] == REJECT)
+        assert "perRegion" not in reject.attrib, folder.name
+        tags = [*page.iter("Label"), *page.iter("Choice")]
+        keys = [tag.attrib["hotkey"] for tag in tags if "hotkey" in tag.attrib]
+        assert len(keys) == len(set(keys)) >= 6, folder.name
+
+
+def test_every_guideline_has_numbered_rules_and_shows_a_picture_that_the_project_drew(taxonomy: Taxonomy) -> None:
+    drawn = drawings()
+    assert {path.name: path.read_text() for path in (CONFIGS / "pictures").iterdir()} == drawn
+    used = set()
+    for folder in project_folders(CONFIGS):
+        html = read_label_config(folder, taxonomy).instructions
+        assert "background-image: url(data:image/svg+xml;base64," in html, folder.name
+        rules = guideline_rules((folder / "guidelines.md").read_text())
+        assert len(rules) >= 6, folder.name
+        assert f"<p>{len(rules)}. " in html, folder.name
+        used |= {name for name in drawn if name in (folder / "guidelines.md").read_text()}
+    assert used == set(drawn)
+
+
+@pytest.mark.parametrize("name", ["gone.svg", "../../params.yaml", "../../../secret.svg", "page.html"])
+def test_guidelines_show_pictures_of_label_configs_only(taxonomy: Taxonomy, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "label_configs" / "p"
+    folder.mkdir(parents=True)
+    (tmp_path.parent / "secret.svg").write_text("<svg/>")
+    (folder / "page.html").write_text("<p>")
+    (folder / "config.yaml").write_text("title: T\nshapes: {box: [unknown]}\n")
+    (folder / "guidelines.md").write_text(f"![a]({name})\n")
+    with pytest.raises(Refused, match="shows"):
+        read_label_config(folder, taxonomy)
+
+
+def test_a_question_about_the_photograph_is_no_question_about_an_object(taxonomy: Taxonomy) -> None:
+    for wrong in ({"tags": ["material"]}, {"facets": ["view_shown"]}, {"hotkeys": {"material=cheese": "1"}}):
+        with pytest.raises(Refused, match="labelling.unknown-code"):
+            compile_label_config("p", DOCUMENT | wrong, "", taxonomy, language="en")
+
+
+def test_a_project_may_ask_without_drawing_but_not_do_neither(taxonomy: Taxonomy) -> None:
+    asks = compile_label_config("p", {"title": "T", "shapes": {}, "tags": ["view_shown"]}, "", taxonomy, language="en")
+    assert "headstamp" in asks.tags["view_shown"]
+    with pytest.raises(Refused, match="asks nothing"):
+        compile_label_config("p", {"title": "T", "shapes": {}}, "", taxonomy, language="en")
+
+
+def test_a_rule_of_the_guidelines_keeps_its_number_across_pictures_and_lines() -> None:
+    rules = guideline_rules("# T\n- one\n  goes on\n\n![p](x.svg)\n\n- two\n\ntext\n- three")
+    assert rules == ("one goes on", "two", "three")
+
+
+def test_the_project_of_the_adjudicators_is_not_one_to_label_in(taxonomy: Taxonomy) -> None:
+    assert read_labellers_config(CONFIGS / "triage", taxonomy).project == "triage"
+    with pytest.raises(Refused, match="adjudication queue"):
+        read_labellers_config(CONFIGS / "adjudication", taxonomy)

@@ -153,7 +153,7 @@ def test_the_same_answers_freeze_to_the_same_bytes_without_names(
         for name, order in (("one", exported), ("two", list(reversed(exported))))
     ]
     assert hashes[0] == hashes[1]
-    assert set(hashes[0]) == {"annotations.parquet", "instances.parquet", "export.json"}
+    assert set(hashes[0]) == {"annotations.parquet", "instances.parquet", "tags.parquet", "export.json"}
     assert not any(b"example.org" in path.read_bytes() for path in tmp_path.rglob("*.*"))
     rows = tables.read_rows(tmp_path / "one" / "annotations.parquet", tables.ANNOTATIONS)
     assert sorted(row["pass_"] for row in rows) == ["blind1", "blind2", "review"]

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import orjson
 
-from workbench.domain.taxonomy import Taxonomy
+from workbench.domain.taxonomy import About, Taxonomy
 from workbench.release.formats.kind import Format, Fragments
 from workbench.release.picture import Picture, Row, Whole
 from workbench.release.rle import rle_mask
@@ -88,7 +88,8 @@ def files(whole: Whole, fragments: Fragments) -> Iterator[tuple[str, bytes]]:
 
 
 def _labels(taxonomy: Taxonomy) -> str:
-    facets: list[tuple[str, str, Any]] = [(f.code, "select", list(f.values)) for f in taxonomy.facets]
+    asked = (facet for facet in taxonomy.facets if facet.about is About.OBJECT)
+    facets: list[tuple[str, str, Any]] = [(f.code, "select", list(f.values)) for f in asked]
     facets += [(name, "text", []) for name in ("object_id", "transcription", "point")]
     told = "".join(
         f"<attribute><name>{escape(name)}</name><mutable>False</mutable><input_type>{kind}</input_type>"

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def fakes() -> ModuleType:
+    """The module tests/fakes/labeller.py."""
+    path = Path(__file__).resolve().parents[2] / "fakes" / "labeller.py"
+    spec = importlib.util.spec_from_file_location("fake_labeller", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
