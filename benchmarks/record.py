@@ -25,6 +25,7 @@ BENCHMARKS = (
     "duplicates",
     "curation_app",
     "render",
+    "render_processes",
     "cycles",
     "augmentation",
     "composition",
