@@ -72,7 +72,7 @@ def _results(seed: int) -> list[dict[str, Any]]:
     results: list[dict[str, Any]] = []
     for number in range(_OBJECTS):
         at = {"x": 5 + 20 * number, "y": 5 + seed % 50, "width": 15, "height": 20, "rotation": 0}
-        of = {"id": f"r{number}", "to_name": "image", "original_width": 160, "original_height": 120}
+        of = {"id": f"r{number}", "to_name": "image", "original_width": 160, "original_height": 160}
         of |= {"image_rotation": 0}
         label = {**at, "rectanglelabels": ["part.barrel"]}
         results.append({**of, "from_name": "box", "type": "rectanglelabels", "value": label})
