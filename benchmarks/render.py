@@ -9,6 +9,7 @@ import measure
 import numpy as np
 
 from workbench.adapters.mitsuba import MitsubaRenderer
+from workbench.adapters.mitsuba_scene import described_scene
 
 
 def watch(seen: list[tuple[MitsubaRenderer, Any, dict[str, Any]]]) -> Any:
@@ -28,8 +29,9 @@ def engine_alone(renderer: MitsubaRenderer, scene: Any, given: dict[str, Any]) -
     import pyoidn
 
     mi = renderer._mi  # noqa: SLF001 -- the floor is the same engine with nothing of ours around it
-    loaded = mi.load_dict(renderer._described(scene, **given), optimize=False)  # noqa: SLF001 -- as above
-    traced = mi.render(loaded, spp=renderer._samples_per_pixel, seed=scene.seed)  # noqa: SLF001 -- as above
+    samples = renderer._samples_per_pixel  # noqa: SLF001 -- as above
+    loaded = mi.load_dict(described_scene(mi, scene, **given, samples_per_pixel=samples), optimize=False)
+    traced = mi.render(loaded, spp=samples, seed=scene.seed)
     raw = np.array(traced, dtype=np.float32)
     colour, albedo, normal = (np.ascontiguousarray(raw[..., i : i + 3]) for i in (0, 3, 6))
     pyoidn.denoise(colour, albedo=np.clip(albedo, 0, 1), normal=np.clip(normal, -1, 1), hdr=True)

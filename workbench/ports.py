@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from workbench.domain.annotation import Instance
 from workbench.domain.scene import Scene
+from workbench.domain.suggestion import ModelFacts, Suggestion
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -54,33 +55,98 @@ class ObjectStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mesh:
-    """A triangle mesh, in metres: ``vertices_m`` is (n, 3) float64, ``faces`` (m, 3) int32, counter-clockwise outside."""
+    """A triangle mesh, in metres: ``vertices_m`` is (n, 3) float64, ``faces`` (m, 3) int32, counter-clockwise outside.
+
+    ``face_rgb`` is (m, 3) float32, linear in [0, 1]: the colours the part brings along; null where it brings none.
+    """
 
     vertices_m: NDArray[np.float64]
     faces: NDArray[np.int32]
+    face_rgb: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rendering:
-    """What a renderer returns for one scene; h and w are the camera's height and width.
+class Component:
+    """One body of a CAD file.
 
     Parameters
     ----------
-    image_hwc
-        The photograph, (h, w, 3) uint8, sRGB.
+    name
+        As the file calls it.
+    first_face, face_count
+        Its run of faces in the part's mesh.
+    rgb
+        Its colour, linear in [0, 1], or null where the file gives none.
+    shape
+        Number of its geometry: bodies that are copies of one another have the same.
+    open_edges
+        Edges at which its own surface ends; 0 if it is watertight.
+
+    """
+
+    name: str
+    first_face: int
+    face_count: int
+    rgb: tuple[float, float, float] | None
+    shape: int
+    open_edges: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CadPart:
+    """What a CAD file holds: one mesh in metres, the bodies it is made of, and what to know of it.
+
+    ``unit`` is the one its numbers were taken in; ``open_edges`` counts the edges at which the surface ends (0: it is
+    watertight).
+    """
+
+    mesh: Mesh
+    components: tuple[Component, ...]
+    unit: str
+    open_edges: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """What primary rays tell of one scene; h and w are the camera's height and width, n the count of instances.
+
+    Parameters
+    ----------
     instance_hw
         Which object each pixel centre sees, (h, w) int32: the index in ``scene.instances``, -1 for none.
     depth_hw
         Distance of the surface seen along the optical axis, (h, w) float32 metres; 0 where nothing is seen.
     alone_nhw
         For each instance the pixels it would cover with everything else gone (its amodal mask), (n, h, w).
+    whole_px
+        For each instance how many pixel centres it would cover alone in a frame without edges, (n,) int64: the frame
+        is continued by its own width and height on each side.
+    whole_xyxy
+        For each instance the box of those pixels, (n, 4) int64; edges on pixel borders, which may lie outside the
+        frame; all 0 where there are none.
+    first_m
+        For each point that was asked about how far from the camera the first surface on the way to it lies, (k,)
+        float64 metres; infinite where there is none.
+    normal_hwc
+        The surface's geometric normal in the camera's coordinates, (h, w, 3) float32, of length 1 and turned to the
+        camera, 0 where nothing is seen; null unless asked for.
 
     """
 
-    image_hwc: NDArray[np.uint8]
     instance_hw: NDArray[np.int32]
     depth_hw: NDArray[np.float32]
     alone_nhw: NDArray[np.bool_]
+    whole_px: NDArray[np.int64]
+    whole_xyxy: NDArray[np.int64]
+    first_m: NDArray[np.float64]
+    normal_hwc: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering(Labels):
+    """What a renderer returns for one scene: its labels, and ``image_hwc``, the photograph, (h, w, 3) uint8, sRGB."""
+
+    image_hwc: NDArray[np.uint8]
 
 
 class Renderer(Protocol):
@@ -91,23 +157,29 @@ class Renderer(Protocol):
         """Name, version and variant of the engine; the same facts give the same pixels on one kind of CPU."""
         ...
 
-    def render(self, scene: Scene, *, meshes: Mapping[str, Mesh], textures: Mapping[str, Any]) -> Rendering:
-        """Return the rendering; ``meshes`` by part_id, ``textures`` by name (linear or sRGB as `Scene` says)."""
+    def render(
+        self,
+        scene: Scene,
+        *,
+        meshes: Mapping[str, Mesh],
+        textures: Mapping[str, Any],
+        points_m: NDArray[np.float64] | None = None,
+    ) -> Rendering:
+        """Return the rendering; ``meshes`` by part_id, ``textures`` by name (linear or sRGB as `Scene` says).
+
+        ``points_m`` are points of the world, (k, 3) metres, that `Labels.first_m` is to tell about.
+        """
         ...
 
-
-class MeshReader(Protocol):
-    """Reads a CAD file somebody handed in, away from this process."""
-
-    def __call__(self, path: Path, *, unit: str) -> Mesh:
-        """Return the file's mesh in metres.
-
-        Raises
-        ------
-        Refused
-            ``synthesis.mesh-refused`` if it is no usable mesh.
-
-        """
+    def label(
+        self,
+        scene: Scene,
+        *,
+        meshes: Mapping[str, Mesh],
+        points_m: NDArray[np.float64] | None = None,
+        normals: bool = False,
+    ) -> Labels:
+        """Return the labels alone, for a small part of the cost; with ``normals`` those too."""
         ...
 
 
@@ -126,7 +198,8 @@ class LabellerTask:
     """A task as the labelling server holds it: ``sha256`` names the photograph (its image_id), ``image`` what is shown.
 
     ``answers`` counts submitted answers, ``skips`` refusals; ``begun`` says whether somebody has saved unfinished work.
-    ``dispute`` names the disagreement that a task of the adjudicators is about.
+    ``dispute`` names the disagreement that a task of the adjudicators is about; ``models`` says whose pre-annotations
+    it has.
     """
 
     task_id: int
@@ -135,6 +208,7 @@ class LabellerTask:
     answers: int
     image: str = ""
     dispute: str = ""
+    models: tuple[str, ...] = ()
     skips: int = 0
     begun: bool = False
     made_at: str = ""
@@ -204,8 +278,8 @@ class Labeller(Protocol):
         """Add pre-annotations (``task``, ``model_version``, ``result``) to tasks."""
         ...
 
-    def open_on(self, project_id: int, model_version: str) -> None:
-        """Have the project's tasks open on the pre-annotations of this name, whatever others they carry."""
+    def show_suggestions(self, project_id: int, model_version: str) -> None:
+        """Let labellers see the pre-annotations of this model, and of no other."""
         ...
 
     def answer(self, task_id: int, results: Sequence[Mapping[str, Any]], *, lead_time_s: float) -> int:
@@ -224,6 +298,29 @@ class Labeller(Protocol):
         """Return the answered tasks, all or those named, with their ``annotations``.
 
         ``completed_by`` and ``updated_by`` of an annotation are users' e-mails.
+        """
+        ...
+
+
+class Predictor(Protocol):
+    """Suggests the objects of a photograph: a detector, a reader of text, a finder of what stands out, a file of results.
+
+    It can be sent to another process; the same picture gives the same suggestions.
+    """
+
+    @property
+    def facts(self) -> ModelFacts:
+        """Which model it is, and every word it may use."""
+        ...
+
+    def __call__(self, photograph: tuple[str, Path]) -> Sequence[Suggestion]:
+        """Return the suggestions about one photograph (image_id, working copy), in a fixed order.
+
+        Raises
+        ------
+        Refused
+            ``labelling.unreadable-photograph`` if the picture cannot be read.
+
         """
         ...
 

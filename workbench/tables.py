@@ -98,8 +98,13 @@ IMAGES = pa.schema(
         _field("height_px", _INT, "height of the image file"),
         _field("licence", _TEXT, "the licence it may be used under"),
         _field("work_key", _TEXT, "key of the piece of work that made the file"),
-        _field("contribution_id", _TEXT, "the hand-over it came in; null if rendered", nullable=True),
-        _field("partner_id", _TEXT, "who gave it; null if rendered", nullable=True),
+        _field(
+            "contribution_id",
+            _TEXT,
+            "the hand-over it, or the photograph behind it, came in; null if all of it is rendered",
+            nullable=True,
+        ),
+        _field("partner_id", _TEXT, "who gave it; null if all of it is rendered", nullable=True),
         _field("seizure_id", _TEXT, "pseudonymous seizure", nullable=True),
         _field("item_id", _TEXT, "physical object", nullable=True),
         _field("orientation", _INT, "EXIF orientation applied, 1 to 8; null if rendered or augmented", nullable=True),
@@ -111,7 +116,7 @@ IMAGES = pa.schema(
         _field(
             "parent_image_id",
             _TEXT,
-            "what an augmented copy, or a photograph with covered regions, was made from",
+            "what an augmented copy, a photograph with covered regions, or a render on a photograph was made from",
             nullable=True,
         ),
         _field("seed", _INT, "seed of a rendered or augmented image", nullable=True),
@@ -249,6 +254,57 @@ ANNOTATIONS = pa.schema(
         _field("lead_time_s", _REAL, "seconds spent", nullable=True),
         _field("source", _TEXT, "label-studio, or the format imported from"),
         _field("taxonomy_version", _TEXT, "version of the codes used"),
+    ]
+)
+
+#: A row a photograph that a model looked at, with or without finding anything
+#: (data/02_labelling/predicted-<model>/predicted.parquet).
+PREDICTED = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("file_sha256", _TEXT, "the image file that was looked at"),
+        _field("work_key", _TEXT, "key of the look: model, parameters, class map and picture"),
+        _field("model_version", _TEXT, "name of the model and the first digits of the SHA-256 of its file"),
+        pa.field(
+            "objects",
+            pa.list_(
+                pa.struct([pa.field("instance_id", _TEXT, nullable=False), pa.field("score", _REAL, nullable=True)])
+            ),
+            nullable=False,
+            metadata={"about": "its rows in predictions.parquet, with the model's score in [0, 1]"},
+        ),
+    ]
+)
+
+#: A row an object that a labeller was shown a suggestion of, or added to it (data/02_labelling/<project>/changes.parquet).
+CHANGES = pa.schema(
+    [
+        _field("annotation_id", _TEXT, "the answer"),
+        _field("image_id", _TEXT, "the photograph"),
+        _field("annotator", _TEXT, "the annotator's pseudonym"),
+        _field("model_version", _TEXT, "whose suggestions were shown"),
+        _field("change", _TEXT, "untouched, moved, reclassed, retyped, deleted or added"),
+        _field("suggestion_id", _TEXT, "the object suggested; null if added", nullable=True),
+        _field("instance_id", _TEXT, "the object in the answer; null if deleted", nullable=True),
+        _field("category_before", _TEXT, "taxonomy code suggested", nullable=True),
+        _field("category_after", _TEXT, "taxonomy code answered", nullable=True),
+        _field("iou", _REAL, "overlap of the shape suggested and the shape answered, in [0, 1]", nullable=True),
+        _field("score", _REAL, "the model's score of the suggestion, in [0, 1]", nullable=True),
+    ]
+)
+
+#: A row a photograph: how much is to be learnt from labelling it (data/02_labelling/ranking.parquet), most first.
+RANKING = pa.schema(
+    [
+        _field("image_id", _TEXT, "the photograph"),
+        _field("score", _REAL, "what the order goes by, in [0, 1]"),
+        _field("uncertainty", _REAL, "greatest entropy of a model's score, in [0, 1] bit", nullable=True),
+        _field(
+            "disagreement",
+            _REAL,
+            "1 - mean F1 at half overlap between models, or models and answers, in [0, 1]",
+            nullable=True,
+        ),
     ]
 )
 
@@ -469,12 +525,15 @@ QUALITY = pa.schema(
     ]
 )
 
-#: A row a rendered object: where it stood before the camera (data/05_synthesis/poses.parquet).
+#: A row a rendered object: where it stood before the camera, and what one cannot see (data/05_synthesis/poses.parquet).
 POSES = pa.schema(
     [
         _field("image_id", _TEXT, "the rendered image"),
         _field("instance_id", _TEXT, "the object's row in instances.parquet"),
         _field("part_id", _TEXT, "the catalogue part, or the kind of card (scale_bar, evidence_tag)"),
+        _field(
+            "mesh_sha256", _TEXT, "hash of the part's geometry, as the catalogue has it; null for a card", nullable=True
+        ),
         _field(
             "object_to_camera", pa.list_(_REAL, 16), "4x4 matrix, row-major, metres; camera x right, y down, z ahead"
         ),
@@ -482,7 +541,97 @@ POSES = pa.schema(
         _field("fy_px", _REAL, "focal length along y, pixels"),
         _field("cx_px", _REAL, "principal point, pixels from the left edge"),
         _field("cy_px", _REAL, "principal point, pixels from the top edge"),
+        _field("visible_px", _INT, "pixels seen"),
+        _field(
+            "whole_px", _INT, "pixels the object alone would cover in a frame without edges (a frame more on each side)"
+        ),
         _field("visible_frac", _REAL, "pixels seen of the pixels the object alone would cover in the frame, in (0, 1]"),
+        _field("truncated_frac", _REAL, "share of whole_px outside the frame, in [0, 1)"),
+        _field("amodal_rle", _TEXT, "COCO RLE of the pixels in the frame that the object alone would cover"),
+        *(
+            _field(f"amodal_{name}", _REAL, "edge of the box of whole_px, pixels; may lie outside the frame")
+            for name in _EDGES
+        ),
+        _field(
+            "oriented_box",
+            pa.list_(_REAL, 8),
+            "smallest rectangle of any direction around what is seen: x, y of 4 corners",
+        ),
+        _field(
+            "keypoints",
+            pa.list_(pa.struct([*_KEYPOINT, pa.field("visibility", _INT, nullable=False)])),
+            "the catalogue's points of the part: visibility 2 seen, 1 hidden, 0 outside the frame; null without any",
+            nullable=True,
+        ),
+    ]
+)
+
+#: A row a rendered image: what it takes to make it anew (data/05_synthesis/renders.parquet).
+RENDERS = pa.schema(
+    [
+        _field("image_id", _TEXT, "the rendered image"),
+        _field("recipe", _TEXT, "the recipe it is of"),
+        _field("number", _INT, "which image of the recipe, from 0"),
+        _field("seed", _INT, "draws the scene and the renderer's noise"),
+        _field("scene_sha256", _TEXT, "SHA-256 of scenes/<scene_sha256>.json, which says everything about the scene"),
+        _field("activity", _TEXT, "version of the stage's code"),
+        _field("samples_per_pixel", _INT, "paths traced a pixel"),
+        _field("engine", _TEXT, "renderer, its version and variant, and the denoiser's version, as JSON"),
+        _field("workbench", _TEXT, "version of the workbench"),
+        _field("code_sha256", _TEXT, "hash of its source files"),
+        _field("cpu_class", _TEXT, "class of processor the last bits of the pixels depend on"),
+        _field("labels_sha256", _TEXT, "hash of masks, boxes, poses and points, which no processor changes"),
+        pa.field(
+            "assets",
+            pa.list_(pa.struct([pa.field(name, _TEXT, nullable=False) for name in ("part_id", "mesh_sha256")])),
+            nullable=False,
+            metadata={"about": "the geometry in the scene: part and hash, as the catalogue has it"},
+        ),
+    ]
+)
+
+
+#: A row a picture of an empty surface that somebody added (data/00_backgrounds/backgrounds.parquet).
+ADDED_BACKGROUNDS = pa.schema(
+    [
+        _field("image_id", _TEXT, "SHA-256 of the working copy at path"),
+        _field("path", _TEXT, "the working copy, relative to the data folder, with forward slashes"),
+        _field("width_px", _INT, "its width"),
+        _field("height_px", _INT, "its height"),
+        _field("licence", _TEXT, "the licence it may be used under, as stated by whoever added it"),
+        _field("source", _TEXT, "where it is from, in the words of whoever added it"),
+    ]
+)
+
+#: A row a cut-out of the library that pictures are composed of (data/06_composition/cutouts.parquet).
+CUTOUTS = pa.schema(
+    [
+        _field("work_key", _TEXT, "key of the rendering"),
+        _field("setting", _INT, "number of its lamps and camera; cut-outs of one setting may stand in one picture"),
+        _field("part_id", _TEXT, "the catalogue part"),
+        _field("mesh_sha256", _TEXT, "hash of its geometry, as the catalogue has it"),
+        _field("category", _TEXT, "taxonomy code"),
+        _field("size_px", _INT, "width and height of its pictures"),
+        _field("pixels_per_m", _REAL, "pixels a metre at the part"),
+        _field("footprint_px", pa.list_(_REAL), "convex outline on the table, x0, y0, x1, y1, ... in pixels"),
+        _field("ground_px", pa.list_(_REAL, 2), "where the middle of that outline is seen"),
+        _field("box_xyxy", pa.list_(_REAL, 4), "tight box of the part, pixels"),
+        _field(
+            "object_to_camera", pa.list_(_REAL, 16), "4x4 matrix, row-major, metres; camera x right, y down, z ahead"
+        ),
+        _field("focal_px", _REAL, "focal length; the principal point is the pictures' middle"),
+        _field("object_sha256", _TEXT, "SHA-256 of the part's picture"),
+        _field("shadow_sha256", _TEXT, "SHA-256 of the picture of what its shadow leaves of the light"),
+    ]
+)
+
+#: A row a composed picture: what was put together (data/06_composition/made_of.parquet).
+MADE_OF = pa.schema(
+    [
+        _field("image_id", _TEXT, "the composed picture"),
+        _field("source", _TEXT, "photograph (a partner's), added or drawn: where the background is from"),
+        _field("background_id", _TEXT, "the photograph's image_id, or the SHA-256 of the picture"),
+        _field("cutouts", pa.list_(_TEXT), "work_keys of the cut-outs, the farthest first"),
     ]
 )
 

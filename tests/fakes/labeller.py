@@ -82,6 +82,7 @@ class FakeLabeller:
                 answers=sum(not answer["was_cancelled"] for answer in task["annotations"]),
                 image=task["data"]["image"],
                 dispute=task["data"].get("dispute", ""),
+                models=tuple(dict.fromkeys(one["model_version"] for one in task["predictions"])),
                 skips=sum(answer["was_cancelled"] for answer in task["annotations"]),
                 made_at=task["created_at"],
             )
@@ -120,7 +121,7 @@ class FakeLabeller:
         for prediction in predictions:
             self._shared["tasks"][prediction["task"]]["predictions"].append(dict(prediction))
 
-    def open_on(self, project_id: int, model_version: str) -> None:
+    def show_suggestions(self, project_id: int, model_version: str) -> None:
         self._shared["projects"][project_id]["model_version"] = model_version
 
     def answer(
@@ -203,9 +204,12 @@ def check_contract(labeller: Labeller, media_root: Path, acting_as: Callable[[st
         "c": (0, 0),
     }
     labeller.import_predictions(project, [{"task": listed["b"].task_id, **prediction}])
-    for _ in range(2):
-        labeller.open_on(project, "import-1")
     assert {task.sha256[0]: task.predictions for task in labeller.tasks(project)} == {"a": 1, "b": 1, "c": 0}
+    labeller.import_predictions(project, [{"task": listed["b"].task_id, **prediction, "model_version": "import-2"}])
+    seen = {task.sha256[0]: set(task.models) for task in labeller.tasks(project)}
+    assert seen == {"a": {"import-1"}, "b": {"import-1", "import-2"}, "c": set()}
+    for _ in range(2):
+        labeller.show_suggestions(project, "import-2")
 
     assert labeller.export(project) == []
     first, second = "first@example.org", "second@example.org"

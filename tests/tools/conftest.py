@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -105,3 +110,78 @@ def sessions(label_studio: Any) -> Iterator[Callable[[str, str], Any]]:
 def page(label_studio: Any, sessions: Callable[[str, str], Any]) -> Any:
     """Return the administrator's browser page."""
     return sessions(label_studio.email, label_studio.password)
+
+
+@dataclass(frozen=True)
+class RunningPostgres:
+    """A PostgreSQL server that answers on 127.0.0.1, and the password of its one user, ``team``."""
+
+    port: int
+    password: str
+
+    def address(self, name: str) -> str:
+        """Return the address of one of its databases, without the password."""
+        return f"postgresql://team@127.0.0.1:{self.port}/{name}"
+
+    def make(self, name: str) -> str:
+        """Make an empty database; return its address without the password."""
+        with contextlib.closing(self._connect()) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(f'CREATE DATABASE "{name}"')
+        return self.address(name)
+
+    def _connect(self) -> Any:
+        import psycopg2
+
+        return psycopg2.connect(
+            host="127.0.0.1", port=self.port, dbname="postgres", user="team", password=self.password
+        )
+
+
+@pytest.fixture(scope="session")
+def team_database() -> Iterator[RunningPostgres]:
+    """A real PostgreSQL of the system's, its data thrown away afterwards. It runs as nobody where tests run as root."""
+    folder = _postgres_programs()
+    as_nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
+    with tempfile.TemporaryDirectory(prefix="workbench-postgres-", ignore_cleanup_errors=True) as place:
+        root, password = Path(place), "pa:ss/w@rd %1"
+        (root / "password").write_text(password, encoding="utf-8")
+        if as_nobody:
+            for path in (root, root / "password"):
+                os.chown(path, 65534, 65534)
+        plain: dict[str, Any] = {"cwd": root, "env": {"PATH": os.defpath, "HOME": place}, **as_nobody}
+        line = [folder / "initdb", "-D", root / "data", "-U", "team", "--pwfile", root / "password"]
+        line += ["-A", "scram-sha-256", "--no-sync", "-E", "UTF8", "--locale=C"]
+        subprocess.run(line, check=True, capture_output=True, **plain)
+        port = servers.Ports.free().label_studio
+        line = [folder / "postgres", "-D", root / "data", "-p", str(port), "-k", "", "-c", "fsync=off"]
+        with (root / "log").open("wb") as log:
+            process = subprocess.Popen([*line, "-c", "listen_addresses=127.0.0.1"], stdout=log, stderr=log, **plain)
+        try:
+            running = RunningPostgres(port=port, password=password)
+            _wait_for_postgres(process, running, root / "log")
+            yield running
+        finally:
+            process.send_signal(signal.SIGINT)  # "fast": it does not wait for its clients
+            process.wait(60)
+
+
+def _postgres_programs() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    program = str(found[-1]) if found else shutil.which("postgres")
+    if not program:
+        pytest.skip("PostgreSQL is not installed: scripts/bootstrap.sh --browser installs it")
+    return Path(program).resolve().parent
+
+
+def _wait_for_postgres(process: subprocess.Popen[bytes], running: RunningPostgres, log: Path) -> None:
+    import psycopg2
+
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return running._connect().close()
+        except psycopg2.OperationalError:
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
+            time.sleep(0.2)

@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import trimesh
 import yaml
-from typer.testing import CliRunner
 
 from workbench.adapters import dvc
 from workbench.synthesis.parts import bracket
@@ -37,16 +37,30 @@ def workspace(tmp_path: Path) -> Path:
     return root
 
 
-def test_an_added_part_is_sealed_listed_and_rendered(workbench: Any, workspace: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Return a bracket as an STL file in millimetres."""
     mesh = bracket()
     path = tmp_path / "Clip.stl"
     trimesh.Trimesh(mesh.vertices_m * 1000, mesh.faces, process=False).export(path)
-    add = ("synthesis", "add", path, "--category", "negative.tool", "--unit", "mm", "--workspace", workspace)
+    return path
+
+
+def test_an_added_part_is_sealed_listed_and_rendered(
+    workbench: Any, workspace: Path, clip: Path, tmp_path: Path
+) -> None:
+    add = ("synthesis", "add", clip, "--category", "negative.tool", "--unit", "mm", "--workspace", workspace)
     planned = workbench(*add, "--dry-run")
     assert planned["data"]["extent_mm"] == [50.0, 40.0, 40.0]
     assert not (workspace / "data").exists()
-    assert workbench(*add)["data"]["part"] == "clip"
-    assert "already" in workbench(*add)["summary"]
+    assert not (workspace / "custody").exists()
+    added = workbench(*add)
+    assert added["data"]["part"] == "clip"
+    assert added["data"]["watertight"] is True
+    assert "already, as clip" in workbench(*add)["summary"]
+    renamed = clip.with_name("other-name.stl")
+    shutil.copy(clip, renamed)
+    assert "already, as clip" in workbench(*add[:2], renamed, *add[3:])["summary"]
     catalogue = workspace / "data" / "00_catalogue" / "catalogue.json"
     parts = [row for row in json.loads(catalogue.read_text()) if row["part_id"] == "clip"]
     assert len(parts) == 1
@@ -61,16 +75,92 @@ def test_an_added_part_is_sealed_listed_and_rendered(workbench: Any, workspace: 
     sheet = tmp_path / "sheet.png"
     workbench("synthesis", "sheet", sheet, "--workspace", workspace)
     assert sheet.stat().st_size > 1000
+    assert_no_geometry(workspace, bracket())
+    gone = workbench("synthesis", "remove", "clip", "--reason", "wrong part", "--workspace", workspace)
+    assert gone["data"]["renders"] == len({row["image_id"] for row in poses if row["part_id"] == "clip"})
+    assert json.loads(catalogue.read_text()) == []
 
 
-def test_a_wrong_unit_is_refused_with_the_size_it_would_have(workspace: Path, tmp_path: Path) -> None:
-    from workbench.cli.main import app
+def assert_no_geometry(workspace: Path, mesh: Any) -> None:
+    """Look for runs of the part's vertices, as text and in the usual binary forms, in everything outside custody."""
+    files = [path for path in workspace.rglob("*") if path.is_file() and "custody" not in path.parts]
+    assert any(path.name == "poses.parquet" for path in files)
+    content = [path.read_bytes() for path in files]
+    corners = mesh.vertices_m[mesh.faces[:40].ravel()]
+    for scale in (1, 1000):
+        for kind in ("<f4", "<f8"):
+            # Two corners that follow one another: a lone number may come up anywhere.
+            for pair in (corners * scale).astype(kind).reshape(-1, 2, 3)[::7]:
+                if np.unique(pair).size > 3:
+                    assert not any(pair.tobytes() in data for data in content)
+    sealed = list((workspace / "custody" / "objects").rglob("*"))
+    assert sum(path.is_file() for path in sealed) == 2  # the file as it came, and the mesh made of it
+    assert not any(b"WBMESH" in path.read_bytes() for path in sealed if path.is_file())
 
-    mesh = bracket()
-    path = tmp_path / "clip.stl"
-    trimesh.Trimesh(mesh.vertices_m * 1000, mesh.faces, process=False).export(path)
-    add = ["synthesis", "add", str(path), "--category", "negative.tool", "--unit", "m", "--workspace", str(workspace)]
-    result = CliRunner().invoke(app, add)
-    assert result.exit_code == 1
-    assert "50 m across" in result.stderr
+
+def test_a_purged_part_is_gone_from_custody_and_may_come_back(workbench: Any, workspace: Path, clip: Path) -> None:
+    add = ("synthesis", "add", clip, "--category", "negative.tool", "--unit", "mm", "--workspace", workspace)
+    remove = ("synthesis", "remove", "clip", "--reason", "not ours to keep", "--workspace", workspace)
+    workbench(*add)
+    objects = workspace / "custody" / "objects"
+    assert workbench(*remove, "--purge", "--dry-run")["data"]["dry_run"]
+    assert [path for path in objects.rglob("*") if path.is_file()]
+    assert "destroyed" in workbench(*remove, "--purge", "--yes")["summary"]
+    assert not [path for path in objects.rglob("*") if path.is_file()]
+    assert not list((workspace / "custody" / "keys" / "contributions").iterdir())
+    assert workbench("fixity", "--workspace", workspace)["data"]["missing"] == 0
+    unknown = workbench(*remove, expect=1)
+    assert unknown["findings"][0]["code"] == "synthesis.part-unknown"
+    workbench(*add)
+    assert [path for path in objects.rglob("*") if path.is_file()]
+    assert workbench("fixity", "--workspace", workspace)["data"]["total"] == 2
+
+
+def test_an_assembly_is_added_whole_or_split_and_seen_turning(
+    workbench: Any, workspace: Path, shared_data: Path, tmp_path: Path
+) -> None:
+    step = shared_data / "cad/stepcode/data/ap214e3/as1-oc-214.stp"
+    add = ("synthesis", "add", step, "--category", "negative.tool", "--workspace", workspace)
+    whole = workbench(*add, "--id", "assembly")
+    assert len(whole["data"]["components"]) == 18
+    assert {body["name"] for body in whole["data"]["components"]} == {"bolt", "nut", "plate", "rod", "l-bracket"}
+    split = workbench(*add, "--split")
+    assert len(split["data"]["parts"]) == 5
+    assert workbench(*add, "--split")["summary"].startswith("as1-oc-214.stp is in the catalogue already")
+    held = workbench(
+        "synthesis", "remove", "assembly", "--reason", "x", "--purge", "--yes", "--workspace", workspace, expect=1
+    )
+    assert "bodies of the same file" in held["findings"][0]["message"]
+    out = tmp_path / "turn.png"
+    workbench("synthesis", "turntable", "assembly", out, "--size", "64", "--workspace", workspace)
+    from PIL import Image
+
+    with Image.open(out) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    # Its own colours: the green brackets are there to be seen.
+    assert ((pixels[..., 1] > pixels[..., 0] + 40) & (pixels[..., 1] > pixels[..., 2] + 40)).mean() > 0.02
+
+
+def test_keypoints_and_axis_of_a_file_are_kept(workbench: Any, workspace: Path, clip: Path, tmp_path: Path) -> None:
+    points = tmp_path / "points.csv"
+    points.write_text("name,x_mm,y_mm,z_mm\nhole,12,25,3\n")
+    add = ("synthesis", "add", clip, "--category", "negative.tool", "--unit", "mm", "--workspace", workspace)
+    workbench(*add, "--keypoints", points)
+    rows = json.loads((workspace / "data" / "00_catalogue" / "catalogue.json").read_text())
+    (row,) = (row for row in rows if row["part_id"] == "clip")
+    assert row["keypoints"] == {"hole": [0.012, 0.025, 0.003]}
+    assert row["diameter_m"] > 0.06
+    clash = workbench(*add, expect=1)
+    assert clash["findings"][0]["code"] == "synthesis.part-exists"
+    assert "keypoints" in clash["findings"][0]["message"]
+    assert workbench(*add, "--replace")["data"]["added"] == 1
+
+
+def test_a_wrong_or_missing_unit_is_refused(workbench: Any, workspace: Path, clip: Path) -> None:
+    add = ("synthesis", "add", clip, "--category", "negative.tool", "--workspace", workspace)
+    wrong = workbench(*add, "--unit", "m", expect=1)
+    assert wrong["findings"][0]["code"] == "synthesis.size-doubtful"
+    assert "50 m across" in wrong["findings"][0]["message"]
+    assert "--unit mm" in wrong["findings"][0]["remedy"]
+    assert "needs --unit" in workbench(*add, expect=2)["findings"][0]["message"]
     assert not (workspace / "custody").exists()

@@ -28,7 +28,7 @@ from workbench.ports import LabellerChange, LabellerProject, LabellerTask
 #: Tasks in one request; the server writes about a thousand in a second.
 CHUNK = 1000
 
-_TASK_FIELDS = "id,data,total_annotations,total_predictions,cancelled_annotations,draft_exists,created_at"
+_TASK_FIELDS = "id,data,total_annotations,total_predictions,predictions_model_versions,cancelled_annotations,draft_exists,created_at"
 
 
 def config_problem(xml: str) -> str | None:
@@ -126,6 +126,9 @@ class LabelStudioServer:
                 sha256=str((task.get("data") or {}).get("sha256", "")),
                 predictions=int(task.get("total_predictions") or 0),
                 answers=int(task.get("total_annotations") or 0),
+                models=tuple(
+                    filter(None, map(str.strip, str(task.get("predictions_model_versions") or "").split(",")))
+                ),
                 image=str((task.get("data") or {}).get("image", "")),
                 skips=int(task.get("cancelled_annotations") or 0),
                 begun=bool(task.get("draft_exists")),
@@ -163,8 +166,12 @@ class LabelStudioServer:
             for chunk in _chunks(predictions):
                 self._client.projects.import_predictions(project_id, request=chunk)
 
-    def open_on(self, project_id: int, model_version: str) -> None:
-        """Have the project's tasks open on the pre-annotations of this name; else the first imported ones count."""
+    def show_suggestions(self, project_id: int, model_version: str) -> None:
+        """Let labellers see the pre-annotations of this model, and of no other.
+
+        A page shows the predictions of the project's own ``model_version`` only, and the server sets it by itself to the
+        first that it is given together with tasks: predictions that come later, or of another model, would stay hidden.
+        """
         with self._asked():
             if self._client.projects.get(project_id).model_version != model_version:
                 self._client.projects.update(project_id, model_version=model_version)

@@ -34,6 +34,21 @@ def mask_box(mask_hw: NDArray[np.bool_]) -> Box | None:
     return Box(x_min=int(columns[0]), y_min=int(rows[0]), x_max=int(columns[-1]) + 1, y_max=int(rows[-1]) + 1)
 
 
+def oriented_box(mask_hw: NDArray[np.bool_]) -> tuple[float, ...]:
+    """Return the rectangle of least area around the pixels of a mask: x, y of its four corners; none for an empty mask.
+
+    Rounded to a ten-thousandth of a pixel, because the last bits follow the geometry library.
+    """
+    rows = np.flatnonzero(mask_hw.any(axis=1))
+    if not len(rows):
+        return ()
+    starts = mask_hw[rows].argmax(axis=1)
+    ends = mask_hw.shape[1] - mask_hw[rows][:, ::-1].argmax(axis=1)
+    corners = np.concatenate([np.c_[x, y] for x in (starts, ends) for y in (rows, rows + 1)])
+    rectangle = shapely.minimum_rotated_rectangle(shapely.MultiPoint(corners))
+    return tuple(round(float(value), 4) for value in shapely.get_coordinates(rectangle)[:4].ravel())
+
+
 def mask_rings(mask_hw: NDArray[np.bool_], *, tolerance_px: float = 1.0) -> tuple[Ring, ...]:
     """Return the outer outlines of a mask's pieces along pixel borders, largest first, simplified to a tolerance."""
     edges = np.diff(np.pad(mask_hw.astype(np.int8), ((0, 0), (1, 1))), axis=1)

@@ -9,20 +9,19 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.adapters.shading import corner_normals, developed, to_photograph, world_rays
+from workbench.adapters import casting
+from workbench.adapters.mitsuba_scene import described_scene
+from workbench.adapters.phone import photograph
 from workbench.domain.findings import refused
-from workbench.domain.scene import Camera, Card, Material, PlacedPart, Scene
-from workbench.ports import Mesh, Rendering
-
-#: OpenCV's camera looks along z with x right and y down; Mitsuba's with x left and y up.
-_CV_TO_MITSUBA = np.diag([-1.0, -1.0, 1.0, 1.0])
+from workbench.domain.scene import PlacedPart, Scene
+from workbench.ports import Labels, Mesh, Rendering
 
 
 class MitsubaRenderer:
@@ -34,15 +33,27 @@ class MitsubaRenderer:
         Paths traced a pixel; 8 to 16 are enough before the denoiser.
     variant
         Mitsuba's variant; by default ``llvm_ad_rgb`` where LLVM is found, else the slow ``scalar_rgb``.
+    threads
+        How many threads the engine and the denoiser use in this process; by default one for each processor. The
+        result is the same for any number.
 
     """
 
-    def __init__(self, *, samples_per_pixel: int, variant: str | None = None) -> None:
+    def __init__(self, *, samples_per_pixel: int, variant: str | None = None, threads: int | None = None) -> None:
         """Remember the settings; Mitsuba itself is loaded when first used."""
-        self._samples_per_pixel = samples_per_pixel
+        self._samples_per_pixel, self._threads = samples_per_pixel, threads
         # Always asked, because Dr.Jit settles on an LLVM when it is first imported, and the system's may abort.
         best = _best_variant()
         self._variant = variant or best
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send the settings alone to another process, which loads an engine of its own."""
+        return partial(
+            MitsubaRenderer,
+            samples_per_pixel=self._samples_per_pixel,
+            variant=self._variant,
+            threads=self._threads,
+        ), ()
 
     @cached_property
     def _mi(self) -> Any:
@@ -54,6 +65,11 @@ class MitsubaRenderer:
             ) from error
         mitsuba.set_variant(self._variant)
         mitsuba.set_log_level(mitsuba.LogLevel.Error)
+        if self._threads is not None:
+            import drjit
+
+            drjit.set_thread_count(self._threads)
+            os.environ["OIDN_NUM_THREADS"] = str(self._threads)  # read when the denoiser is first used
         return mitsuba
 
     @property
@@ -66,161 +82,97 @@ class MitsubaRenderer:
             "denoiser": f"oidn {importlib.metadata.version('pyoidn')}",
         }
 
-    def render(self, scene: Scene, *, meshes: Mapping[str, Mesh], textures: Mapping[str, Any]) -> Rendering:
+    def render(
+        self,
+        scene: Scene,
+        *,
+        meshes: Mapping[str, Mesh],
+        textures: Mapping[str, Any],
+        points_m: NDArray[np.float64] | None = None,
+    ) -> Rendering:
         """Return the photograph of a scene and its exact labels."""
+        loaded = self._loaded(scene, meshes, textures)
+        image = photograph(self._light(loaded, scene.seed), scene.camera, seed=scene.seed)
+        return Rendering(image_hwc=image, **self._seen(loaded, scene, meshes, points_m))
+
+    def radiance(
+        self, scene: Scene, *, meshes: Mapping[str, Mesh], textures: Mapping[str, Any], denoised: bool = True
+    ) -> NDArray[np.float32]:
+        """Return the linear light of the straight picture, before lens and phone; as traced, or denoised."""
+        return self._light(self._loaded(scene, meshes, textures), scene.seed, denoised=denoised)
+
+    def _loaded(self, scene: Scene, meshes: Mapping[str, Mesh], textures: Mapping[str, Any]) -> Any:
+        described = described_scene(self._mi, scene, meshes, textures, samples_per_pixel=self._samples_per_pixel)
+        return self._mi.load_dict(described, optimize=False)
+
+    def _light(self, loaded: Any, seed: int, *, denoised: bool = True) -> NDArray[np.float32]:
+        """Return a loaded scene's light, (h, w, 3); albedo and normals guide the denoiser."""
         import pyoidn
 
-        mi = self._mi
-        loaded = mi.load_dict(self._described(scene, meshes, textures), optimize=False)
-        raw = np.array(mi.render(loaded, spp=self._samples_per_pixel, seed=scene.seed), dtype=np.float32)
+        raw = np.array(self._mi.render(loaded, spp=self._samples_per_pixel, seed=seed), dtype=np.float32)
         colour, albedo, normal = (np.ascontiguousarray(raw[..., i : i + 3]) for i in (0, 3, 6))
+        if not denoised:
+            return colour
         smooth = pyoidn.denoise(colour, albedo=np.clip(albedo, 0, 1), normal=np.clip(normal, -1, 1), hdr=True)
-        index, depth = self._cast(loaded, scene.camera, [f"instance{i:03d}" for i in range(len(scene.instances))])
-        alone = (
-            np.stack([self._alone(scene, i, meshes) for i in range(len(scene.instances))]) if scene.instances else None
-        )
-        return Rendering(
-            image_hwc=to_photograph(developed(smooth, scene.camera), seed=scene.seed),
-            instance_hw=index,
-            depth_hw=depth,
-            alone_nhw=np.zeros((0, *index.shape), bool) if alone is None else alone,
-        )
+        return np.asarray(smooth, np.float32)
 
-    def _alone(self, scene: Scene, i: int, meshes: Mapping[str, Mesh]) -> NDArray[np.bool_]:
-        """Return the pixels one instance covers with nothing else in the scene."""
-        shape = self._shape(scene.instances[i], meshes, None)
-        loaded = self._mi.load_dict({"type": "scene", "instance": shape}, optimize=False)
-        index, _ = self._cast(loaded, scene.camera, ["instance"])
-        return np.asarray(index == 0)
-
-    def _cast(self, loaded: Any, camera: Camera, names: list[str]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return which named shape each pixel centre sees (-1: another or none) and how deep, by primary rays."""
+    def label(
+        self,
+        scene: Scene,
+        *,
+        meshes: Mapping[str, Mesh],
+        points_m: NDArray[np.float64] | None = None,
+        normals: bool = False,
+    ) -> Labels:
+        """Return the labels of a scene without its photograph."""
         mi = self._mi
-        origin, direction, ahead = world_rays(camera)
-        height, width = camera.height_px, camera.width_px
-        shapes = {shape.id(): shape for shape in loaded.shapes()}
-        wanted = [shapes[name] for name in names]
-        index = np.full(height * width, -1, np.int32)
-        if self._variant.startswith("scalar"):
-            hits = [loaded.ray_intersect_preliminary(mi.Ray3f(origin, d)) for d in direction]
-            distance = np.array([hit.t for hit in hits])
-            order = {id(shape): i for i, shape in enumerate(wanted)}
-            index[:] = [next((i for i, s in enumerate(wanted) if hit.shape == s), -1) if order else -1 for hit in hits]
-        else:
-            rays = mi.Ray3f(
-                mi.Point3f(*map(float, origin)), mi.Vector3f(*(mi.Float(direction[:, i]) for i in range(3)))
-            )
-            hit = loaded.ray_intersect_preliminary(rays, coherent=True)
-            distance = np.array(hit.t)
-            for i, shape in enumerate(wanted):
-                index[np.array(hit.shape == mi.ShapePtr(shape))] = i
-        depth = np.where(np.isfinite(distance), distance * ahead, 0.0)
-        return index.reshape(height, width), depth.astype(np.float32).reshape(height, width)
+        loaded = casting.bare_world(mi, scene, meshes)
+        facing = casting.normals(mi, loaded, scene.camera) if normals else None
+        return Labels(normal_hwc=facing, **self._seen(loaded, scene, meshes, points_m))
 
-    def _described(self, scene: Scene, meshes: Mapping[str, Mesh], textures: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the scene as Mitsuba's dictionary."""
+    def _seen(
+        self, loaded: Any, scene: Scene, meshes: Mapping[str, Mesh], points_m: NDArray[np.float64] | None
+    ) -> dict[str, Any]:
+        """Return the fields of `Labels` that every rendering has, by rays in the loaded scene."""
         mi, camera = self._mi, scene.camera
-        fov_deg = 2 * np.degrees(np.arctan(camera.width_px / (2 * camera.focal_px)))
-        film = {"type": "hdrfilm", "width": camera.width_px, "height": camera.height_px, "pixel_format": "rgb"}
-        described: dict[str, Any] = {
-            "type": "scene",
-            "integrator": {
-                "type": "aov",
-                "aovs": "albedo:albedo,normal:sh_normal",
-                "inner": {"type": "path", "max_depth": 6},
-            },
-            "sensor": {
-                "type": "perspective",
-                "fov": float(fov_deg),
-                "fov_axis": "x",
-                "near_clip": 0.01,
-                "far_clip": 20.0,
-                "to_world": mi.ScalarTransform4f(np.reshape(camera.pose, (4, 4)) @ _CV_TO_MITSUBA),
-                "film": {**film, "rfilter": {"type": "box"}},
-                "sampler": {"type": "independent", "sample_count": self._samples_per_pixel},
-            },
-            "room": {
-                "type": "envmap",
-                "bitmap": mi.Bitmap(np.ascontiguousarray(textures["room"], np.float32)),
-                "scale": scene.room_strength,
-                "to_world": mi.ScalarTransform4f().rotate([1, 0, 0], 90),
-            },
-            "table": self._table(scene, textures["table"]),
-        }
-        for i, light in enumerate(scene.lights):
-            described[f"light{i}"] = {
-                "type": "rectangle",
-                "to_world": mi.ScalarTransform4f().look_at(list(light.position_m), list(light.target_m), [0.1, 1, 0.05])
-                @ mi.ScalarTransform4f().scale(light.size_m / 2),
-                "emitter": {"type": "area", "radiance": {"type": "rgb", "value": list(light.radiance_rgb)}},
-            }
-        for i, instance in enumerate(scene.instances):
-            described[f"instance{i:03d}"] = self._shape(instance, meshes, textures)
-        return described
-
-    def _table(self, scene: Scene, texture: NDArray[np.float32]) -> dict[str, Any]:
-        mi, half_m = self._mi, 1.5
-        repeat = mi.ScalarTransform3f().scale(2 * half_m / scene.table.tile_m)
+        hits = casting.cast(mi, loaded, camera, casting.frame(camera))
+        registered = casting.numbers(mi, loaded, [f"instance{i:03d}" for i in range(len(scene.instances))])
+        index_of = np.full(max([0, *registered, int(hits.shape_hw.max())]) + 1, -1, np.int32)
+        index_of[registered] = np.arange(len(registered))
+        depth = np.where(np.isfinite(hits.distance_hw), hits.distance_hw * hits.ahead_hw, 0.0)
+        alone = [self._alone(scene, i, meshes) for i in range(len(registered))]
         return {
-            "type": "rectangle",
-            "to_world": mi.ScalarTransform4f().scale([half_m, half_m, 1]),
-            "bsdf": _principled(self._bitmap(texture, to_uv=repeat), metallic=0.0, roughness=scene.table.roughness),
+            "instance_hw": index_of[hits.shape_hw],
+            "depth_hw": depth.astype(np.float32),
+            "alone_nhw": np.array([mask for mask, _, _ in alone], bool).reshape(-1, camera.height_px, camera.width_px),
+            "whole_px": np.array([count for _, count, _ in alone], np.int64),
+            "whole_xyxy": np.array([box for _, _, box in alone], np.int64).reshape(-1, 4),
+            "first_m": casting.distances_m(mi, loaded, camera, np.zeros((0, 3)) if points_m is None else points_m),
         }
 
-    def _bitmap(self, texture: NDArray[np.float32], **more: Any) -> dict[str, Any]:
-        """Return a texture of sRGB values in [0, 1]."""
-        bytes_hwc = np.ascontiguousarray(np.round(np.clip(texture, 0, 1) * 255).astype(np.uint8))
-        return {"type": "bitmap", "bitmap": self._mi.Bitmap(bytes_hwc), "raw": False, **more}
-
-    def _shape(self, instance: PlacedPart | Card, meshes: Mapping[str, Mesh], textures: Any) -> Any:
-        """Return one instance; without textures only its geometry, for the labels."""
-        mi = self._mi
-        to_world = mi.ScalarTransform4f(np.reshape(instance.pose, (4, 4)))
-        if isinstance(instance, Card):
-            size = [instance.width_m / 2, instance.height_m / 2, 1]
-            shape: dict[str, Any] = {"type": "rectangle", "to_world": to_world @ mi.ScalarTransform4f().scale(size)}
-            if textures is not None:
-                # A rectangle's v runs up and so do Mitsuba's bitmaps; a print's rows run down.
-                shape["bsdf"] = _principled(self._bitmap(textures[instance.texture][::-1]), metallic=0.0, roughness=0.6)
-            return shape
-        bsdf = self._material(instance.material, textures) if textures is not None else {"type": "diffuse"}
-        return self._mesh(meshes[instance.part_id], instance, bsdf)
-
-    def _mesh(self, mesh: Mesh, instance: PlacedPart, bsdf: dict[str, Any]) -> Any:
-        """Return a Mitsuba mesh with creased normals and, along the print direction, texture coordinates."""
-        mi = self._mi
-        corners, normals = corner_normals(mesh)
-        pose = np.reshape(instance.pose, (4, 4))
-        properties = mi.Properties()
-        properties["mesh_bsdf"] = mi.load_dict(bsdf)
-        count = len(corners)
-        shape = mi.Mesh("part", count, count // 3, has_vertex_normals=True, has_vertex_texcoords=True, props=properties)
-        parameters = mi.traverse(shape)
-        uv = corners[:, [0, 2]] / instance.material.texture_period_m
-        parameters["vertex_positions"] = np.ravel(corners @ pose[:3, :3].T + pose[:3, 3]).astype(np.float32)
-        parameters["vertex_normals"] = np.ravel(normals @ pose[:3, :3].T).astype(np.float32)
-        parameters["vertex_texcoords"] = np.ravel(uv).astype(np.float32)
-        parameters["faces"] = np.arange(count, dtype=np.uint32)
-        parameters.update()
-        return shape
-
-    def _material(self, material: Material, textures: Mapping[str, Any]) -> dict[str, Any]:
-        colour: dict[str, Any] = {"type": "rgb", "value": list(material.base_rgb)}
-        if material.texture:
-            tint = np.clip(np.asarray(material.base_rgb), 0, 1) ** (1 / 2.2)
-            colour = self._bitmap(textures[material.texture] * tint.astype(np.float32))
-        return _principled(colour, metallic=material.metallic, roughness=material.roughness)
-
-
-def _principled(base_color: dict[str, Any], *, metallic: float, roughness: float) -> dict[str, Any]:
-    inner = {
-        "type": "principled",
-        "base_color": base_color,
-        "metallic": metallic,
-        "roughness": roughness,
-        "specular": 0.5,
-    }
-    return {"type": "twosided", "inner": inner}
+    def _alone(
+        self, scene: Scene, i: int, meshes: Mapping[str, Mesh]
+    ) -> tuple[NDArray[np.bool_], int, tuple[int, ...]]:
+        """Return what one instance covers with nothing else there: in the frame, and the count and box beyond it too."""
+        thing, camera = scene.instances[i], scene.camera
+        mesh = meshes[thing.part_id] if isinstance(thing, PlacedPart) else None
+        inside = np.zeros((camera.height_px, camera.width_px), bool)
+        window = casting.window_around(camera, casting.corners_m(thing, mesh))
+        if not all(window.shape_hw):
+            return inside, 0, (0, 0, 0, 0)
+        covered = casting.cast(self._mi, casting.bare_scene(self._mi, thing, mesh), camera, window).shape_hw > 0
+        top, bottom = (min(max(edge, 0), camera.height_px) for edge in (window.top, window.bottom))
+        left, right = (min(max(edge, 0), camera.width_px) for edge in (window.left, window.right))
+        here = covered[top - window.top : bottom - window.top, left - window.left : right - window.left]
+        inside[top:bottom, left:right] = here
+        if not covered.any():
+            return inside, 0, (0, 0, 0, 0)
+        rows, columns = (
+            np.flatnonzero(covered.any(axis=1)) + window.top,
+            np.flatnonzero(covered.any(axis=0)) + window.left,
+        )
+        box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+        return inside, int(covered.sum()), box
 
 
 def _best_variant() -> str:

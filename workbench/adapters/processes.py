@@ -29,8 +29,9 @@ class Processes:
             yield from map(function, items)
             return
         # Forked, so that workers start with the tool already imported; it has no threads of its own by then. A process
-        # that ran a network before has such threads, and what is forked from it may wait for them for ever.
-        context = multiprocessing.get_context("forkserver" if "onnxruntime" in sys.modules else "fork")
+        # that ran a network or the renderer before has such threads, and what is forked from it may wait for them for ever.
+        threaded = bool({"onnxruntime", "drjit"} & sys.modules.keys())
+        context = multiprocessing.get_context("forkserver" if threaded else "fork")
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
             try:
                 yield from pool.map(function, items, chunksize=max(1, min(8, len(items) // (workers * 4))))

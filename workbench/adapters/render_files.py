@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,16 @@ def encode_jpeg(image_hwc: NDArray[np.uint8], *, quality: int = 92) -> bytes:
     return buffer.getvalue()
 
 
-def write_sheet(paths: Sequence[Path], out: Path, *, columns: int = 4, tile_px: int = 320) -> None:
+def encode_png(image_hw: NDArray[Any]) -> bytes:
+    """Return a grey picture of 8 or 16 bits as PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image_hw).save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def write_sheet(paths: Sequence[Path | BinaryIO], out: Path, *, columns: int = 4, tile_px: int = 320) -> None:
     """Write a contact sheet of pictures, row by row, as PNG or JPEG by the name of ``out``."""
     from PIL import Image
 

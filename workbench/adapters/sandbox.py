@@ -28,9 +28,21 @@ from workbench.domain.findings import busy
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: What a worker may take, beyond what it holds when it is ready (RELIABILITY figures: 1.5 GiB, 64 files).
-_MEMORY_BYTES = 1_610_612_736
-_FILES = 64
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a worker may take (RELIABILITY figures: 1.5 GiB, 64 files), and how large a file it may write.
+
+    A decoder has nothing to write. Some readers pass their result through a file in memory (memfd_create(2)), for which
+    they need `written_bytes`; files on disk stay shut to them all the same.
+    """
+
+    memory_bytes: int = 1_610_612_736
+    files: int = 64
+    written_bytes: int = 0
+
+
+_USUAL = Limits()
 
 #: Items a worker handles before it is replaced, so that a leak ends with it.
 _RECYCLE_AFTER = 500
@@ -78,14 +90,22 @@ class Sandbox(Generic[T, R]):
         Called once in each worker before the limits close in.
     timeout_s
         Wall clock for one item.
+    limits
+        Memory and files of one worker.
 
     """
 
     def __init__(
-        self, function: Callable[[T], R], *, prepare: Callable[[], None], workers: int, timeout_s: float
+        self,
+        function: Callable[[T], R],
+        *,
+        prepare: Callable[[], None],
+        workers: int,
+        timeout_s: float,
+        limits: Limits = _USUAL,
     ) -> None:
         """Keep the settings; workers start with the first `map` and stay until the sandbox is left."""
-        self._function, self._prepare = function, prepare
+        self._function, self._prepare, self._limits = function, prepare, limits
         self._count, self._timeout_s = workers, timeout_s
         # A fork server is small and single-threaded: forking it is cheap and safe, whatever threads run here.
         self._context = multiprocessing.get_context("forkserver")
@@ -184,9 +204,11 @@ class Sandbox(Generic[T, R]):
     def _try_to_start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_serve, args=(theirs, self._function, self._prepare, self._timeout_s), daemon=True
+            target=_serve,
+            args=(theirs, self._function, self._prepare, self._timeout_s, self._limits),
+            daemon=True,
         )
-        with _without_main():
+        with without_main():
             with _silent():
                 forkserver.ensure_running()
             process.start()
@@ -221,7 +243,7 @@ def _silent() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
+def without_main() -> Iterator[None]:
     """Keep a starting worker from importing the program that starts it: a decoder needs no command line.
 
     `multiprocessing` has a new process run the main module's file again; one without a file is left alone.
@@ -245,12 +267,18 @@ def _processor_s(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _serve(pipe: Connection, function: Callable[[Any], Any], prepare: Callable[[], None], timeout_s: float) -> None:
+def _serve(
+    pipe: Connection,
+    function: Callable[[Any], Any],
+    prepare: Callable[[], None],
+    timeout_s: float,
+    limits: Limits,
+) -> None:
     """Be a worker: answer items until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         prepare()
-        _limit()
+        _limit(limits)
     except Exception:  # noqa: BLE001 -- its end says enough: nobody reads a worker's traceback
         os._exit(1)
     pipe.send("ready")
@@ -270,12 +298,12 @@ def _serve(pipe: Connection, function: Callable[[Any], Any], prepare: Callable[[
         pipe.send(result)
 
 
-def _limit() -> None:
-    """Close the limits: memory, files, no core dump, nothing written, and what `confine` gives up."""
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
+def _limit(limits: Limits) -> None:
+    """Close the limits: memory, files, no core dump, what is written, and what `confine` gives up."""
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits.files, limits.files))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a decoder has nothing to write
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limits.written_bytes, limits.written_bytes))
     # What decoders print about damaged files would stand between the lines of the program that started them.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

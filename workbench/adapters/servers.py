@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench.adapters.postgres import Database
 from workbench.adapters.servers_label_studio import label_studio_program, plan_label_studio
 from workbench.adapters.servers_process import (
     ADDRESS,
@@ -85,6 +86,8 @@ class Servers:
     layout: Layout
     ports: Ports
     fiftyone: bool
+    database: Database | None = None
+    workers: int = 2
     children: list[Child] = field(default_factory=list)
     restarts: dict[str, int] = field(default_factory=dict)
 
@@ -95,6 +98,7 @@ class Servers:
             "label_studio": {
                 "url": f"http://{ADDRESS}:{self.ports.label_studio}",
                 "media_root": str(self.layout.intake),
+                "database": self.database.shown if self.database else "sqlite",
             }
         }
         if self.fiftyone:
@@ -105,7 +109,14 @@ class Servers:
     def start(self, *, ready_s: float) -> None:
         """Start every server and wait until all answer."""
         deadline = time.monotonic() + ready_s
-        plans = _plans(self.layout, self.ports, fiftyone=self.fiftyone)
+        plans = {
+            "label-studio": plan_label_studio(
+                self.layout, self.ports.label_studio, database=self.database, workers=self.workers
+            )
+        }
+        if self.fiftyone:
+            plans["mongod"] = plan_mongod(self.layout, self.ports.mongo)
+            plans["fiftyone"] = _plan_fiftyone(self.layout, self.ports)
         self._spawn(plans["label-studio"])
         if self.fiftyone:
             mongod = self._spawn(plans["mongod"])
@@ -159,10 +170,18 @@ class Servers:
 
 
 @contextmanager
-def running(layout: Layout, *, ports: Ports, fiftyone: bool = True, ready_s: float = 240.0) -> Iterator[Servers]:
+def running(
+    layout: Layout,
+    *,
+    ports: Ports,
+    fiftyone: bool = True,
+    ready_s: float = 240.0,
+    database: Database | None = None,
+    workers: int = 2,
+) -> Iterator[Servers]:
     """Run the servers for the while; whatever happens, none is left when the block ends.
 
-    The caller holds the workspace's ``servers`` lock: what servers.json records is then a leftover, and is stopped.
+    Label Studio runs on SQLite, or on the PostgreSQL database given, served by so many worker processes. The caller holds the workspace's ``servers`` lock: what servers.json records is then a leftover, and is stopped.
 
     Raises
     ------
@@ -178,7 +197,7 @@ def running(layout: Layout, *, ports: Ports, fiftyone: bool = True, ready_s: flo
     if fiftyone:
         require_free(ports.fiftyone, server="FiftyOne", option="--fiftyone-port")
         require_free(ports.mongo, server="mongod", option="--mongo-port")
-    servers = Servers(layout=layout, ports=ports, fiftyone=fiftyone)
+    servers = Servers(layout=layout, ports=ports, fiftyone=fiftyone, database=database, workers=workers)
     try:
         servers.start(ready_s=ready_s)
         yield servers
@@ -208,14 +227,6 @@ def _record_path(layout: Layout) -> Path:
 def mongo_uri(port: int) -> str:
     """Return the URI of the mongod on a port of this machine."""
     return f"mongodb://{ADDRESS}:{port}/?journal=true&serverSelectionTimeoutMS=2000"
-
-
-def _plans(layout: Layout, ports: Ports, *, fiftyone: bool) -> dict[str, Plan]:
-    plans = {"label-studio": plan_label_studio(layout, ports.label_studio)}
-    if fiftyone:
-        plans["mongod"] = plan_mongod(layout, ports.mongo)
-        plans["fiftyone"] = _plan_fiftyone(layout, ports)
-    return plans
 
 
 def plan_mongod(layout: Layout, port: int) -> Plan:

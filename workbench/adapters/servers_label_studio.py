@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from workbench.adapters.postgres import Database
 from workbench.adapters.servers_process import ADDRESS, Plan, plain_environment
 from workbench.domain.findings import busy, refused
 from workbench.layout import Layout
@@ -21,6 +22,9 @@ from workbench.layout import Layout
 EMAIL = "admin@workbench.test"
 
 _DATABASE = "label_studio.sqlite3"
+_SERVE = Path(__file__).with_name("label_studio_gunicorn") / "serve.py"
+#: Threads of each process of a team's server; with two processes, eight requests at a time.
+_THREADS = 4
 _MIGRATE_S = 600
 
 #: What both making the template and serving need said (each with the prefix LABEL_STUDIO_).
@@ -48,13 +52,22 @@ def label_studio_program() -> Path:
     return program
 
 
-def plan_label_studio(layout: Layout, port: int) -> Plan:
-    """Make the server's folder, database and credentials where they are missing; return how to start it."""
+def plan_label_studio(layout: Layout, port: int, *, database: Database | None = None, workers: int = 2) -> Plan:
+    """Make the server's folder, database and credentials where they are missing; return how to start it.
+
+    Parameters
+    ----------
+    database
+        A PostgreSQL database, which a team's server runs on; without one it is SQLite, for one labeller.
+    workers
+        How many processes serve a team.
+
+    """
     program = label_studio_program()
     folder = layout.state / "label-studio"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     layout.intake.mkdir(parents=True, exist_ok=True)  # Label Studio refuses a document root that is not there
-    if not (folder / _DATABASE).exists():
+    if database is None and not sqlite_path(layout).exists():
         partial = folder / f"{_DATABASE}.partial"
         shutil.copyfile(_template(program), partial)
         partial.chmod(0o600)
@@ -75,13 +88,45 @@ def plan_label_studio(layout: Layout, port: int) -> Plan:
     }
     return Plan(
         name="label-studio",
-        command=[str(program), "start", "--no-browser", "--internal-host", ADDRESS, "--port", str(port)],
-        # the one setting that it reads without the prefix
-        environment={**_environment(folder, settings), "SECRET_KEY": known["secret_key"]},
+        command=_command(program, port, workers=workers if database else None),
+        environment={
+            **_environment(folder, settings),
+            **(database.environment() if database else {}),
+            "SECRET_KEY": known["secret_key"],  # the one setting that it reads without the prefix
+        },
         folder=folder,
         port=port,
         log=layout.state / "logs" / "label-studio.log",
     )
+
+
+def _command(program: Path, port: int, *, workers: int | None) -> list[str]:
+    """Return Django's own server for SQLite, which one process must have to itself; else gunicorn with so many."""
+    if workers is None:
+        return [str(program), "start", "--no-browser", "--internal-host", ADDRESS, "--port", str(port)]
+    # The interpreter beside the program, by its link: its environment is found through the link and not the file.
+    return [str(program.parent / "python"), str(_SERVE), str(port), str(workers), str(_THREADS)]
+
+
+def sqlite_path(layout: Layout) -> Path:
+    """Return where Label Studio's SQLite database of a workspace lies, or would lie."""
+    return layout.state / "label-studio" / _DATABASE
+
+
+def prepare_database(layout: Layout, database: Database) -> None:
+    """Bring a PostgreSQL database to this version's tables; a minute where it is empty.
+
+    Raises
+    ------
+    Busy
+        ``servers.not-ready`` if that fails.
+
+    """
+    program = label_studio_program()
+    folder = layout.state / "label-studio"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = {**_QUIET, "BASE_DATA_DIR": str(folder)}
+    _make_ready(program, folder, {**_environment(folder, settings), **database.environment()})
 
 
 def credentials(layout: Layout) -> dict[str, str]:
@@ -140,7 +185,12 @@ def _template(program: Path) -> Path:
 
 
 def _migrate(program: Path, folder: Path) -> None:
-    environment = _environment(folder, {**_QUIET, "BASE_DATA_DIR": str(folder)})
+    _make_ready(program, folder, _environment(folder, {**_QUIET, "BASE_DATA_DIR": str(folder)}))
+    if not (folder / _DATABASE).exists():
+        raise _not_made("it left no file")
+
+
+def _make_ready(program: Path, folder: Path, environment: dict[str, str]) -> None:
     done = subprocess.run(
         [str(program), "version"],
         cwd=folder,
@@ -150,14 +200,18 @@ def _migrate(program: Path, folder: Path) -> None:
         timeout=_MIGRATE_S,
         check=False,
     )
-    if done.returncode or not (folder / _DATABASE).exists():
+    if done.returncode:
         words = (done.stderr or done.stdout).strip().splitlines()
-        raise busy(
-            "servers.not-ready",
-            "Label Studio's database",
-            f"could not be made ({words[-1] if words else f'it ended with {done.returncode}'}).",
-            "Run `label-studio version` by itself to see more.",
-        )
+        raise _not_made(words[-1] if words else f"it ended with {done.returncode}")
+
+
+def _not_made(why: str) -> Exception:
+    return busy(
+        "servers.not-ready",
+        "Label Studio's database",
+        f"could not be made ({why}).",
+        "Run `label-studio version` by itself to see more.",
+    )
 
 
 def _version(program: Path) -> str:

@@ -1,4 +1,4 @@
-"""What a renderer needs beside the engine: creased normals, primary rays, and the phone that develops the picture."""
+"""What a renderer needs of a mesh beside the engine: creased normals and texture coordinates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from workbench.domain.scene import Camera
 from workbench.ports import Mesh
 
 #: Edges between faces that differ by less than this are shaded smooth.
@@ -38,47 +37,31 @@ def corner_normals(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64]
     return corners, np.where(size > 0, total / np.maximum(size, 1e-30), np.repeat(unit, 3, axis=0))
 
 
-def world_rays(camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the primary rays through all pixel centres, row by row.
+def box_coordinates(
+    corners: NDArray[np.float64], period_m: float, *, across: float = 1.0, printed: bool = False
+) -> NDArray[np.float64]:
+    """Return texture coordinates of all corners, (3 m, 2), projected along each face's main axis.
 
-    Returns
-    -------
-    origin
-        (3,) metres.
-    direction
-        (h w, 3) unit vectors.
-    ahead
-        (h w,) cosine between each ray and the optical axis: distance times it is depth.
+    Parameters
+    ----------
+    corners
+        (3 m, 3), in the part's own coordinates.
+    period_m
+        Length over which the texture repeats down; across, ``across`` times that.
+    printed
+        Faces that look up or down then show the paths of the nozzle, twice as wide as a layer is high and askew.
 
     """
-    v, u = np.mgrid[0 : camera.height_px, 0 : camera.width_px] + 0.5
-    cx, cy = camera.centre_px
-    local = np.stack([(u - cx) / camera.focal_px, (v - cy) / camera.focal_px, np.ones_like(u)], axis=-1).reshape(-1, 3)
-    local /= np.linalg.norm(local, axis=1, keepdims=True)
-    pose = np.reshape(camera.pose, (4, 4))
-    return pose[:3, 3], local @ pose[:3, :3].T, local[:, 2]
-
-
-def developed(linear_hwc: NDArray[np.float32], camera: Camera) -> NDArray[np.float64]:
-    """Return the picture as a phone's automatic exposure would set it, linear in about [0, 1] before the curve."""
-    balanced = linear_hwc.astype(np.float64) * np.asarray(camera.white_balance_rgb)
-    luminance = np.clip(balanced, 0, None) @ np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
-    # By the log-average luminance (Reinhard et al., 2002), but its square root, so that a black cloth stays dark.
-    key = np.exp(np.mean(np.log(luminance + 1e-3)))
-    return np.asarray(balanced * (0.4 / np.sqrt(key)) * 2.0**camera.exposure_ev)
-
-
-def to_photograph(linear_hwc: NDArray[np.float64], *, seed: int) -> NDArray[np.uint8]:
-    """Return sRGB bytes with a soft shoulder, slight fall-off to the corners, and a sensor's noise."""
-    height, width = linear_hwc.shape[:2]
-    y, x = np.mgrid[0:height, 0:width]
-    radius2 = ((x - width / 2) ** 2 + (y - height / 2) ** 2) / (width**2 + height**2) * 4
-    lit = np.clip(linear_hwc, 0, None) * (1 - 0.16 * radius2)[..., None]
-    rng = np.random.default_rng(seed)
-    lit += rng.standard_normal(lit.shape) * np.sqrt(lit * 4e-5 + 2e-6)
-    lit = np.clip(lit, 0, None)
-    # Highlights roll off from 0.6 on instead of clipping; the curve reaches 1 at infinity.
-    knee = 0.6
-    rolled = np.where(lit < knee, lit, knee + (1 - knee) * (1 - np.exp(-(lit - knee) / (1 - knee))))
-    srgb = np.where(rolled <= 0.0031308, 12.92 * rolled, 1.055 * rolled ** (1 / 2.4) - 0.055)  # noqa: PLR2004 -- IEC 61966-2-1
-    return np.round(np.clip(srgb, 0, 1) * 255).astype(np.uint8)
+    triangles = corners.reshape(-1, 3, 3)
+    normal = np.abs(np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]))
+    axis = np.repeat(normal.argmax(axis=1), 3)
+    u = np.where(axis == 0, corners[:, 1], corners[:, 0])
+    v = np.where(axis == 2, corners[:, 1], corners[:, 2])  # noqa: PLR2004 -- the z axis
+    if printed:
+        flat = axis == 2  # noqa: PLR2004 -- the z axis
+        askew = np.sqrt(0.5)
+        u, v = (
+            np.where(flat, askew * (corners[:, 0] + corners[:, 1]), u),
+            np.where(flat, askew * (corners[:, 1] - corners[:, 0]) / 2, v),
+        )
+    return np.stack([u / (period_m * across), v / period_m], axis=1)

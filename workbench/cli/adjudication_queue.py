@@ -104,7 +104,7 @@ def _fill(workspace: Workspace, server: Labeller, plan: QueuePlan, config: Label
     )
     server.ensure_media(project_id, [shown.media_root / name for name in plan.media])
     server.import_tasks(project_id, plan.new)
-    server.open_on(project_id, TOGETHER)
+    server.show_suggestions(project_id, TOGETHER)
     if plan.obsolete:
         server.remove_untouched(project_id, plan.obsolete)
     return project_id

@@ -29,7 +29,7 @@ def show(*, workspace: Workspace) -> Report:
     images = tables.read_rows(layout.curation / "images.parquet", tables.IMAGES)
     noticed = notices(layout)
     instances = tables.read_rows(layout.adjudication / "instances.parquet", tables.INSTANCES)
-    for folder in (layout.synthesis, layout.augmentation):
+    for folder in (layout.synthesis, layout.augmentation, layout.composition):
         if (folder / "images.parquet").is_file():
             images += tables.read_rows(folder / "images.parquet", tables.IMAGES)
             instances += tables.read_rows(folder / "instances.parquet", tables.INSTANCES)

@@ -32,6 +32,7 @@ PACKAGES = (
     "curation",
     "synthesis",
     "augmentation",
+    "composition",
     "release",
     "adapters",
     "reading",

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from workbench import tables
 from workbench.cli.acting import DryRunOption
 from workbench.cli.command import command
 from workbench.cli.label_studio import connect
 from workbench.cli.labelling_bring import bring
-from workbench.cli.labelling_campaigns import plan, push_campaign
+from workbench.cli.labelling_campaigns import plan, push_campaign, read
 from workbench.cli.labelling_check import check
 from workbench.cli.labelling_import import admitted, import_labels
+from workbench.cli.labelling_predict import predict, rank
 from workbench.cli.labelling_pull import ProjectOption, pull, status
 from workbench.cli.redaction_covering import forget_uncovered
 from workbench.cli.redaction_state import open_for_labelling
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.curation.decisions import read_decisions, standing
-from workbench.domain.findings import Finding
+from workbench.domain.findings import BadUsage, Finding, bad_usage
 from workbench.labelling import predictions
 from workbench.labelling.label_config import LabelConfig, read_labellers_config
 from workbench.labelling.pushing import Target
@@ -41,6 +42,8 @@ def register(app: typer.Typer) -> None:
     command(group, "status")(status)
     command(group, "import")(import_labels)
     command(group, "check")(check)
+    command(group, "predict")(predict)
+    command(group, "rank")(rank)
 
 
 def push(
@@ -52,6 +55,9 @@ def push(
     project: ProjectOption = "parts",
     language: LanguageOption = "en",
     overlap: Annotated[int, typer.Option("--overlap", min=1, help="How many people answer each photograph.")] = 2,
+    suggest: Annotated[
+        str | None, typer.Option("--suggest", help="Show labellers what this model predicted; none unless named.")
+    ] = None,
     dry_run: DryRunOption = False,
 ) -> Report:
     """Bring photographs before labellers in Label Studio; repeating it adds only what is missing.
@@ -61,13 +67,17 @@ def push(
     project of their own. Project, language and overlap then stand in the campaign's file.
     """
     if campaign is not None:
-        return push_campaign(workspace, campaign, suggest=_pre_annotations, dry_run=dry_run)
+        if suggest is not None and read(workspace, campaign).blind:
+            raise _blind(campaign)
+        return push_campaign(
+            workspace, campaign, suggest=functools.partial(_pre_annotations, model=suggest), dry_run=dry_run
+        )
     config = read_labellers_config(workspace.layout.label_configs / project, workspace.taxonomy, language=language)
     told = [] if dry_run else forget_uncovered(workspace)
     admissible = admitted(workspace)
     images, held = open_for_labelling(workspace, admissible, project=project)
     server, media_root = connect(workspace)
-    shown, findings = _pre_annotations(workspace, config, images)
+    shown, findings = _pre_annotations(workspace, config, images, model=suggest)
     sent_back = standing(read_decisions(workspace.layout.curation_decisions)).sent_back
     target = Target(title=config.title, config=config, overlap=overlap)
 
@@ -98,10 +108,26 @@ def push(
     )
 
 
+def _blind(campaign: str) -> BadUsage:
+    return bad_usage(
+        "labelling.blind",
+        f"campaign {campaign}",
+        "is blind: its labellers see no suggestions.",
+        "Leave out --suggest; or say `blind: false` in the campaign's file, and its answers are no blind passes any more.",
+    )
+
+
 def _pre_annotations(
-    workspace: Workspace, config: LabelConfig, images: Mapping[str, Mapping[str, Any]]
+    workspace: Workspace,
+    config: LabelConfig,
+    images: Mapping[str, Mapping[str, Any]],
+    *,
+    model: str | None,
 ) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
-    rows = []
-    for path in sorted(workspace.layout.labelling.glob("*/predictions.parquet")):
-        rows += [(path.parent.name, row) for row in tables.read_rows(path, tables.INSTANCES)]
-    return predictions.plan_predictions(rows, config=config, images=images)
+    """Return what is suggested about each photograph: what one model predicted, else the existing labels handed in."""
+    if model is None:
+        rows = predictions.read_imported(workspace.layout.labelling)
+        return predictions.plan_predictions(rows, config=config, images=images)
+    version, folder = predictions.find_model(workspace.layout.labelling, model)
+    rows, scores = predictions.read_predicted(folder)
+    return predictions.plan_predictions(rows, config=config, images=images, model_version=version, scores=scores)

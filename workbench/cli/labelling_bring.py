@@ -44,7 +44,7 @@ def bring(
             plans = look(projects)
             looks.append(plans)
             for target, plan in plans:
-                if len(looks) > 1 and plan.settled:
+                if len(looks) > 1 and plan.settled and not plan.shows:  # tasks do not tell whose suggestions are shown
                     continue
                 known = projects.get(target.title)
                 apply_plan(

@@ -21,7 +21,7 @@ from workbench.cli.wiring import Workspace
 from workbench.domain.annotation import Annotation, Pass
 from workbench.domain.campaign import Campaign
 from workbench.domain.findings import Finding, Severity, refused
-from workbench.labelling import pseudonyms, snapshot
+from workbench.labelling import changes, pseudonyms, snapshot
 from workbench.labelling.campaign_plan import sensitive_photographs
 from workbench.labelling.candidates import read_candidates
 from workbench.labelling.fetch import Place, find_places
@@ -58,13 +58,18 @@ def pull(
         seen = [*pulled.seen, *_vanished({row["place"] for row in known}, places)]
         added, told = plan_versions(known, seen, project=project, pseudonym=pseudonym_of(workspace), now=now())
         read_now = snapshot.read_answers(pulled.export, images=images, config=config, pseudonym=str)
+        changed = changes.read_changes(pulled.export, images=images, config=config, pseudonym=str)
         hashes: dict[str, str] = {}
         if not dry_run:
+            changes.write_changes(folder, changed)
             write_history(folder, known, added)
             hashes = snapshot.write_snapshot(folder, read_now, taxonomy_version=workspace.taxonomy.version)
             write_marks(state, pulled.marks, export_sha256=hashes["export.json"])
             dvc.add(workspace.layout.root, [workspace.layout.labelling])
-    return _pull_report(config, read_now, pulled, hashes, findings=[*told, *read_now.findings], dry_run=dry_run)
+    suggestions = changes.summarise(changed)
+    return _pull_report(
+        config, read_now, pulled, hashes, suggestions, findings=[*told, *read_now.findings], dry_run=dry_run
+    )
 
 
 def _pull_report(
@@ -72,6 +77,7 @@ def _pull_report(
     frozen: snapshot.Snapshot,
     pulled: Pulled,
     hashes: dict[str, str],
+    suggestions: Sequence[dict[str, Any]],
     *,
     findings: Sequence[Finding],
     dry_run: bool,
@@ -86,6 +92,7 @@ def _pull_report(
             "checks": sum(annotation.pass_ is Pass.GOLD for annotation in frozen.annotations),
             "tasks_fetched": pulled.fetched,
             "sha256": hashes,
+            "suggestions": suggestions,
         },
         rows=_by_annotator(frozen.annotations),
         findings=findings,

@@ -69,14 +69,14 @@ def _noted(workspace: Workspace) -> tuple[dict[str, str], dict[str, list[str]]]:
 def uncovered_files(workspace: Workspace, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the image files that show what is to be covered, relative to the data folder, each with its MD5.
 
-    The working copy, and what was made from it: augmented copies, and the files of a release not yet built. Files of
+    The working copy, and what was made from it: augmented copies, renders on it, and the files of a release not yet built. Files of
     photographs that a built release holds stay: that release could not be verified without them.
     """
     layout = workspace.layout
     released = {image_id for shown in _releases_holding(workspace, rows).values() for image_id in shown}
     shown = {row["image_id"] for row in rows if photograph_id(row) not in released}
     paths = {row["path"] for row in rows if row["image_id"] in shown}
-    copies = _rows(layout.augmentation / "images.parquet")
+    copies = [row for made in (layout.augmentation, layout.composition) for row in _rows(made / "images.parquet")]
     made = {row["image_id"] for row in copies if row["parent_image_id"] in shown}
     paths |= {row["path"] for row in copies if row["image_id"] in made}
     assembled = _rows(layout.release / "images.parquet")

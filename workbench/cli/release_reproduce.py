@@ -18,7 +18,7 @@ from workbench.cli.wiring import Workspace
 from workbench.domain.findings import Finding, Severity
 
 #: Stages in the order of the flow, with the package each belongs to.
-_FLOW = ("intake", "adjudication", "curation", "synthesis", "augmentation", "release")
+_FLOW = ("intake", "adjudication", "curation", "synthesis", "augmentation", "composition", "release")
 _SEALED = "its inputs are sealed in custody, which neither git nor DVC holds"
 
 
@@ -125,8 +125,9 @@ def _stored(
 ) -> dict[str, str]:
     """Return the stages whose data is taken as it is stored, and why."""
     stored = {"intake": _SEALED} if "intake" in pipeline else {}
-    if "synthesis" in pipeline and (why := _why_stored(workspace, rev, then, now, keep_renders=keep_renders)):
-        stored["synthesis"] = why
+    rendering = [stage for stage in ("synthesis", "composition") if stage in pipeline]
+    if rendering and (why := _why_stored(workspace, rev, then, now, keep_renders=keep_renders)):
+        stored |= dict.fromkeys(rendering, why)
     return stored
 
 

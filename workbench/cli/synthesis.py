@@ -1,28 +1,28 @@
-"""Commands of synthesis: render the recipe, add a CAD part, list the catalogue, show what was rendered."""
+"""Commands of synthesis: render the recipe, show what was rendered."""
 
 from __future__ import annotations
 
-import io
+import os
 from collections import Counter
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from workbench.cli.command import command
+from workbench.cli.rendering import planned_renders, resting_parts_of, studio_of, with_recipe
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.domain.findings import bad_usage
-from workbench.ports import Mesh
 
 synthesis = typer.Typer(help="Render the CAD catalogue into images with exact boxes, masks and poses.")
 
-#: Under this contribution custody seals the geometry handed in.
-CATALOGUE_CONTRIBUTION = "catalogue"
-#: Whose key wraps the catalogue's: the workspace's own, as no partner gave these files.
-CATALOGUE_OWNER = "workspace"
+#: So many images a process renders before a new one takes its place: what an engine leaks ends with it.
+_REPLACE_AFTER = 250
+#: Below so many images a process, starting one costs more than it saves.
+_WORTH_A_PROCESS = 6
+#: What a rendering process may come to hold at 640 px, and some to spare.
+_WORKER_BYTES = 1_500_000_000
 
 
 def register(app: typer.Typer) -> None:
@@ -30,11 +30,27 @@ def register(app: typer.Typer) -> None:
     app.add_typer(synthesis, name="synthesis")
 
 
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        envvar="WORKBENCH_RENDER_WORKERS",
+        help="How many processes render. [default: one a processor, fewer for few images or little memory]",
+    ),
+]
+
+
 @command(synthesis, callback=True)
 def synthesise(
     *,
     workspace: Workspace,
     stage: Annotated[bool, typer.Option("--stage", hidden=True, help="Do the work in this process.")] = False,
+    workers: WorkersOption = None,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", help="Render one share of the images only, as 2/8; a run without it completes."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how many images would be rendered; render none.")
     ] = False,
@@ -42,41 +58,30 @@ def synthesise(
     """Render what the section `synthesis` of params.yaml asks for."""
     from workbench.adapters import dvc
     from workbench.synthesis.catalogue import ensure_builtin_catalogue
+    from workbench.synthesis.stage import shard_of
 
+    share = shard_of(shard) if shard else None
     if dry_run:
-        return _planned(workspace)
+        return _planned(workspace, share)
+    if share is not None:
+        return _shard_report(workspace, shard, _render(workspace, workers, share))
     rendered = None
     if stage:
-        rendered = _render(workspace)
+        rendered = _render(workspace, workers).rendered
     else:
         if ensure_builtin_catalogue(workspace.layout):
             dvc.add(workspace.layout.root, [workspace.layout.catalogue])
+        if workers is not None:  # the stage runs in a process of DVC's, which hands on no option
+            os.environ["WORKBENCH_RENDER_WORKERS"] = str(workers)
         dvc.repro(workspace.layout.root, ["synthesis"])
     return _rendered_report(workspace, rendered)
 
 
-def _resting_parts(workspace: Workspace) -> Any:
-    """Return the catalogue's parts with the poses they rest in, or refuse parameters and codes that cannot be used."""
-    from workbench.adapters.cad import resting_poses
-    from workbench.synthesis.catalogue import builtin_index, index_path, read_index, resting_parts
-    from workbench.synthesis.stage import check_params
-
-    check_params(workspace.section("synthesis"))
-    index = read_index(workspace.layout) if index_path(workspace.layout).is_file() else builtin_index()
-    for row in index:
-        workspace.taxonomy.category(row.category)
-    return resting_parts(index, resting_poses=resting_poses, read_sealed=partial(_sealed_mesh, workspace))
-
-
-def _planned(workspace: Workspace) -> Report:
+def _planned(workspace: Workspace, share: Any) -> Report:
     """Say what a run would do."""
-    from workbench.adapters.mitsuba import MitsubaRenderer
-    from workbench.synthesis.stage import plan_renders, renders_to_make
+    from workbench.synthesis.stage import renders_to_make
 
-    parts = _resting_parts(workspace)
-    params = workspace.section("synthesis")
-    engine = MitsubaRenderer(samples_per_pixel=params["samples_per_pixel"]).engine
-    plan = plan_renders(params, parts, engine=engine)
+    plan = [planned for planned in planned_renders(workspace) if share is None or share.has(planned)]
     missing = len(renders_to_make(workspace.layout, plan))
     return Report(
         summary=f"{missing} images would be rendered, {len(plan) - missing} are there already.",
@@ -85,25 +90,38 @@ def _planned(workspace: Workspace) -> Report:
     )
 
 
-def _render(workspace: Workspace) -> int:
-    """Run the stage with the real renderer; return how many images it had to render."""
-    from workbench.adapters.masks import encode_mask
-    from workbench.adapters.mitsuba import MitsubaRenderer, cpu_class
-    from workbench.adapters.render_files import encode_jpeg
-    from workbench.synthesis.stage import run_synthesis
+def _render(workspace: Workspace, workers: int | None, share: Any = None) -> Any:
+    """Run the stage with the real renderer; return its outcome."""
+    from workbench.adapters.expendable import ExpendableProcesses
+    from workbench.synthesis.stage import renders_to_make, run_synthesis
 
-    params = workspace.section("synthesis")
-    outcome = run_synthesis(
-        workspace.layout,
-        params,
-        _resting_parts(workspace),
-        renderer=MitsubaRenderer(samples_per_pixel=params["samples_per_pixel"]),
-        encode_mask=encode_mask,
-        encode_jpeg=encode_jpeg,
-        cpu_class=cpu_class(),
-        track=workspace.track,
+    purpose = "synthesis" if share is None else f"synthesis-{share.number}-of-{share.of}"
+    with workspace.exclusive(purpose):
+        parts = resting_parts_of(workspace)
+        plan = planned_renders(workspace, parts)
+        missing = len(renders_to_make(workspace.layout, plan))
+        count = workers or _fitting_workers(workspace, missing)
+        return run_synthesis(
+            studio_of(workspace, parts, threads=max(1, workspace.processes // count)),
+            plan,
+            compute=ExpendableProcesses(count, replace_after=_REPLACE_AFTER),
+            shard=share,
+            track=workspace.track,
+        )
+
+
+def _fitting_workers(workspace: Workspace, images: int) -> int:
+    """Return how many processes are worth starting: by processors, images and free memory."""
+    free_bytes = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(workspace.processes, images // _WORTH_A_PROCESS, free_bytes // _WORKER_BYTES))
+
+
+def _shard_report(workspace: Workspace, shard: str | None, outcome: Any) -> Report:
+    return Report(
+        summary=f"Shard {shard}: {outcome.images} images, {outcome.rendered} of them rendered now.",
+        data={"shard": shard, "images": outcome.images, "rendered": outcome.rendered},
+        next_command=f"workbench synthesis gather {workspace.layout.root}, in the workspace that puts the shards together",
     )
-    return outcome.rendered
 
 
 def _rendered_report(workspace: Workspace, rendered: int | None) -> Report:
@@ -122,140 +140,27 @@ def _rendered_report(workspace: Workspace, rendered: int | None) -> Report:
     )
 
 
-@command(synthesis, "catalogue")
-def list_catalogue(*, workspace: Workspace) -> Report:
-    """List the parts that renders are made of."""
-    from workbench.adapters import dvc
-    from workbench.synthesis.catalogue import ensure_builtin_catalogue, read_index
-
-    if ensure_builtin_catalogue(workspace.layout):
-        dvc.add(workspace.layout.root, [workspace.layout.catalogue])
-    index = read_index(workspace.layout)
-    rows = [
-        {
-            "part": row.part_id,
-            "category": row.category,
-            "source": row.source,
-            "materials": ", ".join(row.materials),
-            "sha256": row.sha256[:12],
-        }
-        for row in index
-    ]
-    return Report(
-        summary=f"The catalogue holds {len(index)} parts.",
-        data={"parts": len(index)},
-        rows=rows,
-        next_command="workbench synthesis",
-    )
-
-
-@command(synthesis, "add")
-def add_part(
-    file: Annotated[Path, typer.Argument(help="A STEP, STL, OBJ, 3MF or GLB file.")],
-    *,
-    workspace: Workspace,
-    category: Annotated[str, typer.Option("--category", help="Taxonomy code of what the part is.")],
-    unit: Annotated[str, typer.Option("--unit", help="Unit of an STL's, OBJ's or 3MF's numbers: mm, cm, m or inch.")],
-    material: Annotated[
-        list[str] | None, typer.Option("--material", help="A material to render it in; may be repeated. [default: pla]")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and say what would be added.")] = False,
-) -> Report:
-    """Seal a CAD part in custody and add it to the catalogue."""
-    from workbench.adapters import dvc
-    from workbench.adapters.cad import mesh_to_bytes
-    from workbench.domain.lineage import sha256_hex
-    from workbench.synthesis import catalogue
-
-    mesh, facts = _checked_part(workspace, file, category=category, unit=unit)
-    sealed = mesh_to_bytes(mesh)
-    layout = workspace.layout
-    with workspace.exclusive("catalogue"):
-        known = catalogue.index_path(layout).is_file()
-        index = catalogue.read_index(layout) if known else catalogue.builtin_index()
-        row = catalogue.plan_part(
-            index,
-            file_name=file.name,
-            sha256=sha256_hex(sealed),
-            category=category,
-            unit=unit,
-            materials=material or ["pla"],
-        )
-        if row is None:
-            return Report(summary=f"{file.name} is in the catalogue already.", data=facts)
-        facts["part"] = row.part_id
-        said = f"{row.part_id} ({facts['faces']} faces, {facts['extent_mm']} mm)"
-        if dry_run:
-            return Report(summary=f"Would add {said}.", data=facts)
-        _seal(workspace, sealed)
-        catalogue.write_index(layout, [*index, row])
-    dvc.add(layout.root, [layout.catalogue])
-    return Report(
-        summary=f"Added {said}; its geometry is sealed in custody.", data=facts, next_command="workbench synthesis"
-    )
-
-
-def _checked_part(workspace: Workspace, file: Path, *, category: str, unit: str) -> tuple[Mesh, dict[str, Any]]:
-    """Return the mesh of a file and what to tell of it, or refuse the arguments or the file."""
-    import numpy as np
-
-    from workbench.adapters.cad import UNITS_M, read_mesh
-
-    if unit not in UNITS_M:
-        raise bad_usage("usage.bad-argument", f"--unit {unit}", "is no unit.", f"Use one of {', '.join(UNITS_M)}.")
-    workspace.taxonomy.category(category)
-    if not file.is_file():
-        raise bad_usage("usage.bad-argument", file, "is no file.", "Name a CAD file.")
-    mesh = read_mesh(file, unit=unit)
-    extent_mm = [round(float(side) * 1000, 1) for side in np.ptp(mesh.vertices_m, axis=0)]
-    return mesh, {"faces": len(mesh.faces), "extent_mm": extent_mm, "category": category}
-
-
 @command(synthesis, "sheet")
 def contact_sheet(
     out: Annotated[Path, typer.Argument(help="The picture to write, .png or .jpg.")],
     *,
     workspace: Workspace,
+    recipe: Annotated[str | None, typer.Option("--recipe", help="Show images of this recipe only.")] = None,
 ) -> Report:
-    """Write a contact sheet of the rendered images."""
+    """Write a contact sheet of the rendered images, to judge them by eye."""
     from workbench.adapters.render_files import write_sheet
     from workbench.tables import IMAGES, read_rows
 
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise bad_usage("usage.bad-argument", out, "is named like no picture.", "Let its name end in .png or .jpg.")
+    with_recipe(workspace.section("synthesis"), recipe)
     rows = read_rows(workspace.layout.synthesis / "images.parquet", IMAGES)
+    if recipe:
+        rows = [row for row in rows if row["group_id"] == f"render:{recipe}"]
     if not rows:
-        return Report(summary="There is no rendered image to show.", next_command="workbench synthesis")
+        said = f"There is no rendered image{f' of recipe {recipe}' if recipe else ''} to show."
+        shown = f" --recipe {recipe}" if recipe else ""
+        return Report(summary=said, next_command=f"workbench synthesis preview {out}{shown}")
     paths = [workspace.layout.data / row["path"] for row in sorted(rows, key=lambda row: str(row["seed"]))]
     write_sheet(paths[:48], out)
     return Report(summary=f"Wrote {min(len(paths), 48)} renders to {out}.", data={"path": str(out)})
-
-
-def _sealed_mesh(workspace: Workspace, sha256: str) -> Mesh:
-    """Return the mesh that custody holds sealed."""
-    from workbench.adapters.cad import mesh_from_bytes
-    from workbench.custody.object_store import SealedStore
-
-    return mesh_from_bytes(SealedStore(workspace.layout.custody).read(CATALOGUE_CONTRIBUTION, sha256))
-
-
-def _seal(workspace: Workspace, sealed: bytes) -> None:
-    """Seal a mesh under the workspace's own key, then enter it in the ledger: a row without its object never is."""
-    from workbench.custody.ledger import Event, Ledger
-    from workbench.custody.object_store import SealedStore
-
-    custody = workspace.layout.custody
-    store = SealedStore(custody)
-    with workspace.exclusive("custody"):
-        staged = store.stage(CATALOGUE_OWNER, CATALOGUE_CONTRIBUTION, io.BytesIO(sealed))
-        store.commit(CATALOGUE_CONTRIBUTION, [staged])
-        event = Event(
-            kind="catalogue",
-            actor="operator",
-            contribution_id=CATALOGUE_CONTRIBUTION,
-            object_sha256=staged.object_id,
-            size_bytes=staged.size_bytes,
-            reason="CAD part added to the catalogue",
-            once=f"catalogue|{staged.object_id}",
-        )
-        Ledger.open(custody).append([event], now=datetime.now(UTC))

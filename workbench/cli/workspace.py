@@ -54,6 +54,7 @@ def init(
 
 def create_workspace(root: Path) -> Layout:
     """Make a workspace at an empty folder and commit its first state."""
+    from workbench.composition.added import ensure_backgrounds
     from workbench.curation.decisions import ensure_list
     from workbench.redaction.decisions import ensure_decisions
     from workbench.synthesis.catalogue import ensure_builtin_catalogue
@@ -73,7 +74,8 @@ def create_workspace(root: Path) -> Layout:
     ensure_builtin_catalogue(layout)
     ensure_list(layout.curation_decisions)
     ensure_decisions(layout)
-    dvc.add(root, [layout.catalogue, layout.redaction_decisions, layout.curation_decisions])
+    ensure_backgrounds(layout)
+    dvc.add(root, [layout.backgrounds, layout.catalogue, layout.redaction_decisions, layout.curation_decisions])
     first = [root / name for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore")]
     git.commit(root, first, "Start a workspace")
     return layout

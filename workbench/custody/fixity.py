@@ -21,6 +21,8 @@ from workbench.domain.findings import Finding, WorkbenchError
 
 #: Kinds of entries that tell of an object in the store, and of one that takes a contribution's objects away.
 SEALED, WITHDRAWN = frozenset({"receive", "names", "catalogue"}), "withdraw"
+#: Kind of the entry that takes the geometry of a CAD part away: its key and objects are gone, no partner took it back.
+PURGED = "catalogue_purge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -58,7 +60,7 @@ def objects_entered(entries: Iterable[Entry]) -> list[Sealed]:
         said = entry.said()
         if said["kind"] in SEALED:
             expected.setdefault(said["contribution_id"], set()).add(said["object_sha256"])
-        elif said["kind"] == WITHDRAWN:
+        elif said["kind"] in (WITHDRAWN, PURGED):
             expected.pop(said.get("contribution_id", ""), None)
     return sorted(
         Sealed(contribution_id=contribution_id, object_id=object_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.custody.entry import Entry
-from workbench.custody.fixity import SEALED, WITHDRAWN
+from workbench.custody.fixity import PURGED, SEALED, WITHDRAWN
 from workbench.custody.records import Records
 from workbench.domain.findings import refused
 
@@ -57,13 +57,15 @@ def standings(bodies: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
     found: dict[str, Standing] = {}
     for body in bodies:
         cid, kind = body.get("contribution_id"), body["kind"]
-        if cid is None or kind not in {*SEALED, "hold", "unhold", WITHDRAWN}:
+        if cid is None or kind not in {*SEALED, "hold", "unhold", WITHDRAWN, PURGED}:
             continue
         standing = found.setdefault(cid, Standing(contribution_id=cid))
         if kind in SEALED:
             if standing.withdrawn:  # taken in again: what is sealed now is what counts
                 standing.objects, standing.files, standing.withdrawn = set(), set(), False
             _sealed(standing, body)
+        elif kind == PURGED:
+            standing.objects = set()
         elif kind == WITHDRAWN:
             standing.withdrawn, standing.withdrawals, standing.held = True, standing.withdrawals + 1, None
         else:

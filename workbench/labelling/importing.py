@@ -112,7 +112,7 @@ def map_labels(
         Whether coordinates refer to the pixels as stored (before the EXIF orientation) and not to the upright picture.
 
     """
-    find = _finder(names)
+    find = finder(names)
     findings: list[Finding] = []
     shapes: dict[str, list[dict[str, Any]]] = {}
     for image in foreign:
@@ -134,7 +134,7 @@ def map_labels(
     return Imported(annotations=tuple(annotations), digest=digest, findings=tuple(findings))
 
 
-def _finder(names: Mapping[str, str]) -> Callable[[str], str | None]:
+def finder(names: Mapping[str, str]) -> Callable[[str], str | None]:
     """Return a look-up by delivered name: the whole path, else the file's name, else its stem, where only one has it."""
     by_name: dict[str, set[str]] = {}
     by_stem: dict[str, set[str]] = {}

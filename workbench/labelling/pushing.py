@@ -85,6 +85,8 @@ def apply_plan(
     done.new += server.import_tasks(project_id, plan.new)
     server.import_predictions(project_id, plan.predictions)
     done.predictions += len(plan.predictions)
+    if plan.shows and target.suggestions:
+        server.show_suggestions(project_id, plan.shows)
     for task in plan.moved:
         server.update_task(task["task"], task["data"])
         done.moved += 1

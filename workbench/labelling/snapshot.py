@@ -119,7 +119,9 @@ def canonical_export(exported: Iterable[Mapping[str, Any]], pseudonym: Callable[
     tasks = []
     for task in exported:
         answers = [
-            {key: answer.get(key) for key in _KEPT} | {key: answer[key] for key in _ADDED_TO_ANSWERS if key in answer}
+            {key: answer.get(key) for key in _KEPT}
+            | {key: answer[key] for key in _ADDED_TO_ANSWERS if key in answer}
+            | _suggested(answer)
             for answer in task.get("annotations", ())
         ]
         for answer in answers:
@@ -129,6 +131,14 @@ def canonical_export(exported: Iterable[Mapping[str, Any]], pseudonym: Callable[
         added = {key: task[key] for key in _ADDED_TO_TASKS if key in task}
         tasks.append({"id": task["id"], "data": dict(task["data"]), "annotations": answers, **added})
     return sorted(tasks, key=lambda task: int(task["id"]))
+
+
+def _suggested(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the suggestion that stood on the page when an answer was given, without the server's numbers and times."""
+    shown = answer.get("prediction") or {}
+    if not shown.get("result"):
+        return {}
+    return {"prediction": {"model_version": shown.get("model_version"), "result": shown["result"]}}
 
 
 def _annotation(

@@ -22,7 +22,7 @@ class TaskPlan:
     new
         Tasks to import, by image_id.
     predictions
-        Pre-annotations for tasks that are there and have none: task id, model version, results.
+        Pre-annotations for tasks that are there and have none of that model: task id, model version, results.
     moved
         Tasks that show a file which is another by now: task id and new data. So a photograph in which regions were
         covered since shows what stands for it, and keeps its answers.
@@ -32,6 +32,8 @@ class TaskPlan:
         Folders below the media root that the server must be allowed to show.
     surplus
         Tasks too many, which nobody has touched: an import whose answer was lost was repeated, and both went through.
+    shows
+        The model whose pre-annotations labellers see from now on; None leaves that as it is.
 
     """
 
@@ -41,6 +43,7 @@ class TaskPlan:
     media: tuple[str, ...]
     moved: tuple[Mapping[str, Any], ...] = ()
     surplus: tuple[int, ...] = ()
+    shows: str | None = None
 
     @property
     def settled(self) -> bool:
@@ -101,14 +104,17 @@ def plan_tasks(
         if task is None:
             shown = [dict(ready[image_id])] if image_id in ready else []
             new.append({"data": task_data(row, place, bare=bare), **({"predictions": shown} if shown else {})})
-        elif image_id in ready and not task.predictions and image_id not in again:
+        elif image_id in ready and ready[image_id]["model_version"] not in task.models and image_id not in again:
             late.append({"task": task.task_id, **ready[image_id]})
         data_now = task_data(row, place, bare=bare)
         moved += [{"task": t.task_id, "data": data_now} for t in tasks_of[image_id] if t.image != data_now["image"]]
-        wanted, has = 1 + again.get(image_id, 0), max(1, len(tasks_of[image_id]))
-        new += [{"data": data_now} for _ in range(wanted - has)]
+        wanted, there_are = 1 + again.get(image_id, 0), max(1, len(tasks_of[image_id]))
+        new += [{"data": data_now} for _ in range(wanted - there_are)]
         surplus += _surplus(tasks_of[image_id], wanted)
+    model = next((one["model_version"] for one in ready.values()), None)
+    has = any("predictions" in task for task in new) or bool(late) or any(model in t.models for t in existing)
     return TaskPlan(
+        shows=model if has else None,
         new=tuple(new),
         predictions=tuple(late),
         kept=sum(image_id in known for image_id in rows),

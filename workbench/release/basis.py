@@ -37,7 +37,7 @@ def read_basis(layout: Layout, params: Mapping[str, Any], taxonomy: Taxonomy) ->
     accepted = _accepted(params.get("accept_labels"))
     intent, terms = Intent.from_params(params), read_terms(layout)
     derived, instances = [], read_rows(layout.adjudication / "instances.parquet", INSTANCES)
-    for folder in (layout.synthesis, layout.augmentation):
+    for folder in (layout.synthesis, layout.augmentation, layout.composition):
         if (folder / "images.parquet").is_file():  # a pipeline without renders has no such folder
             derived += read_rows(folder / "images.parquet", IMAGES)
             instances += read_rows(folder / "instances.parquet", INSTANCES)
@@ -61,17 +61,17 @@ def read_basis(layout: Layout, params: Mapping[str, Any], taxonomy: Taxonomy) ->
 def renders_of_tested_designs(layout: Layout, photographs: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """Return the renders of designs whose stand-ins were photographed for val or test: training on them would leak.
 
-    A stand-in names its design in the partner's table (``replica_of``), a render by its part in the catalogue.
+    A stand-in names its design in the partner's table (``replica_of``), a render the part in the catalogue and its hash.
     """
     designs = read_designs(sorted(layout.deliveries.glob("*")))
     tested = {
         designs.get((row["seizure_id"], row["item_id"])) for row in photographs if row["split"] in {"val", "test"}
-    } - {None}
+    } - {None}  # most photographs are of no stand-in
     path = layout.synthesis / "poses.parquet"
     if not tested or not path.is_file():
         return frozenset()
-    rows = read_rows(path, POSES, ["image_id", "part_id"])
-    return frozenset(row["image_id"] for row in rows if row["part_id"] in tested)
+    rows = read_rows(path, POSES, ["image_id", "part_id", "mesh_sha256"])
+    return frozenset(row["image_id"] for row in rows if not tested.isdisjoint((row["part_id"], row["mesh_sha256"])))
 
 
 def _one_of(params: Mapping[str, Any], key: str, default: str, allowed: Collection[str]) -> str:

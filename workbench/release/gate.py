@@ -15,6 +15,8 @@ from workbench.domain.taxonomy import Taxonomy
 from workbench.release.contents import Contents, inside
 from workbench.release.terms import Intent, why_not
 
+#: What was made of a released photograph: copies of it, and renders that stand on it.
+_MADE_OF_PARENT = frozenset({Origin.AUGMENTED, Origin.RENDERED})
 #: So many findings of one kind are told one by one.
 _TOLD = 5
 
@@ -153,12 +155,12 @@ def _leaks(images: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
             yield _finding("release.split-leakage", subject, f"has no known split ({row['split']}).", "Run curation.")
         parent = row["parent_image_id"]
         # A photograph with covered regions has a parent too, but that one is in no release: it stands in its place.
-        if parent is not None and row["origin"] == Origin.AUGMENTED and split_of.get(parent) != row["split"]:
+        if parent is not None and row["origin"] in _MADE_OF_PARENT and split_of.get(parent) != row["split"]:
             yield _finding(
                 "release.split-leakage",
                 subject,
-                f"is a copy of an image that is not in {row['split']}.",
-                "Run `workbench augmentation` anew.",
+                f"is made of an image that is not in {row['split']}.",
+                "Run `workbench augmentation` and `workbench composition` anew.",
             )
 
 

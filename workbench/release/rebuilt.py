@@ -9,6 +9,7 @@ from typing import Any
 #: What can change the bytes of each stage beside its inputs, the likeliest first.
 _CAUSES = {
     "synthesis": ("cpu_class", "engines", "code_sha256", "python"),
+    "composition": ("cpu_class", "engines", "code_sha256", "python"),
     "augmentation": ("engines", "code_sha256", "cpu_class", "python"),
 }
 _ANY_CAUSE = ("code_sha256", "engines", "python", "cpu_class")

@@ -6,27 +6,41 @@ index holds its hash and properties only.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial.distance import cdist
 
 from workbench.domain.findings import refused
 from workbench.domain.scene import Pose
 from workbench.layout import Layout
 from workbench.ports import Mesh
+from workbench.synthesis.landmarks import LANDMARKS, Landmarks
 from workbench.synthesis.parts import BUILTIN
-from workbench.synthesis.scene import MATERIALS, RestingPart
+from workbench.synthesis.scene import RestingPart
+from workbench.synthesis.symmetry import NO_SYMMETRY, Axis, Symmetry, Xyz
 
 #: Gives the poses in which a mesh rests, and how likely each is.
 RestingPoses = Callable[[Mesh], tuple[tuple[Pose, ...], tuple[float, ...]]]
-#: Reads the mesh sealed under a part's ``sha256``.
-ReadSealed = Callable[[str], Mesh]
+#: Reads the sealed mesh of a part.
+ReadSealed = Callable[["CataloguePart"], Mesh]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentRow:
+    """One body of a part: its name, how many faces it has, its colour as sRGB hexadecimal digits or null."""
+
+    name: str
+    faces: int
+    colour: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +56,23 @@ class CataloguePart:
     unit
         Unit of the file handed in; ``m`` for built-in parts.
     materials
-        Names in `workbench.synthesis.scene.MATERIALS` that it may be rendered in.
+        Names in `workbench.synthesis.materials.MATERIALS` that it may be rendered in.
+    file_sha256, body
+        Of the file handed in, and which of its bodies this is; null for built-in parts and for whole files.
+    contribution_id
+        Under which custody seals its geometry; null for built-in parts.
+    tolerance_m
+        How far triangles may stand off its curved surfaces; null where a file brings triangles itself.
+    extent_m
+        Length of its box's sides.
+    diameter_m
+        Largest distance of two of its points.
+    watertight
+        Whether its surface ends nowhere.
+    components
+        Its bodies, in their order.
+    keypoints
+        Named points in its own coordinates, metres.
 
     """
 
@@ -53,28 +83,73 @@ class CataloguePart:
     unit: str
     materials: tuple[str, ...]
     source: str
+    file_sha256: str | None = None
+    body: str | None = None
+    contribution_id: str | None = None
+    tolerance_m: float | None = None
+    extent_m: Xyz = (0.0, 0.0, 0.0)
+    diameter_m: float = 0.0
+    faces: int = 0
+    watertight: bool | None = None
+    components: tuple[ComponentRow, ...] = ()
+    keypoints: Mapping[str, Xyz] = field(default_factory=dict)
+    symmetry: Symmetry = NO_SYMMETRY
 
 
 def mesh_sha256(mesh: Mesh) -> str:
     """Return the hash of a mesh: vertices to a tenth of a micrometre, so that the last bit of sin() is no matter."""
     rounded = np.round(mesh.vertices_m * 1e7).astype("<i8")
-    return hashlib.sha256(rounded.tobytes() + np.asarray(mesh.faces, "<i4").tobytes()).hexdigest()
+    rgb = b"" if mesh.face_rgb is None else np.round(mesh.face_rgb * 255).astype("<u1").tobytes()
+    return hashlib.sha256(rounded.tobytes() + np.asarray(mesh.faces, "<i4").tobytes() + rgb).hexdigest()
 
 
 def builtin_index() -> list[CataloguePart]:
     """Return the index rows of the built-in parts."""
-    return [
-        CataloguePart(
-            part_id=part_id,
-            name=name,
-            sha256=mesh_sha256(make()),
-            category=category,
-            unit="m",
-            materials=materials,
-            source="builtin",
-        )
-        for part_id, name, category, materials, make in BUILTIN
-    ]
+    return [_builtin_row(*entry) for entry in BUILTIN]
+
+
+def _builtin_row(
+    part_id: str, name: str, category: str, materials: tuple[str, ...], make: Callable[[], Mesh]
+) -> CataloguePart:
+    mesh, known = make(), LANDMARKS.get(part_id, Landmarks())
+    return CataloguePart(
+        part_id=part_id,
+        name=name,
+        sha256=mesh_sha256(mesh),
+        category=category,
+        unit="m",
+        materials=materials,
+        source="builtin",
+        extent_m=extent_m(mesh),
+        diameter_m=diameter_m(mesh),
+        faces=len(mesh.faces),
+        watertight=True,
+        keypoints=known.keypoints,
+        symmetry=known.symmetry,
+    )
+
+
+def refreshed(index: Sequence[CataloguePart]) -> list[CataloguePart]:
+    """Return an index whose built-in parts are those of this version; parts from files stay as they are."""
+    current = builtin_index()
+    taken = {row.part_id for row in index if row.source != "builtin"}
+    return [*(row for row in index if row.source != "builtin"), *(row for row in current if row.part_id not in taken)]
+
+
+def extent_m(mesh: Mesh) -> Xyz:
+    """Return the sides of a mesh's box in metres, to the micrometre."""
+    x, y, z = (round(float(side), 6) for side in np.ptp(mesh.vertices_m, axis=0))
+    return (x, y, z)
+
+
+def diameter_m(mesh: Mesh) -> float:
+    """Return the largest distance of two points of a mesh, metres, to the micrometre."""
+    points = mesh.vertices_m
+    # The farthest two are corners of the hull; joggled, so that flat parts have one too.
+    with contextlib.suppress(QhullError):
+        points = points[ConvexHull(points, qhull_options="QJ Pp").vertices]
+    # Chunks of a few hundred keep the table of distances small.
+    return round(max(float(cdist(points[i : i + 256], points).max()) for i in range(0, len(points), 256)), 6)
 
 
 def builtin_parts(resting_poses: RestingPoses) -> list[RestingPart]:
@@ -101,7 +176,7 @@ def resting_parts(
             if mesh is None or mesh_sha256(mesh) != row.sha256:
                 raise _invalid(f"names {row.part_id} as this version does not make it.")
         else:
-            mesh = read_sealed(row.sha256)
+            mesh = read_sealed(row)
         poses, weights = resting_poses(mesh)
         parts.append(
             RestingPart(
@@ -112,13 +187,16 @@ def resting_parts(
                 mesh=mesh,
                 resting=poses,
                 weights=weights,
+                keypoints=row.keypoints,
+                symmetry=row.symmetry,
+                diameter_m=row.diameter_m,
             )
         )
     return parts
 
 
-def _no_sealed(sha256: str) -> Mesh:
-    raise _invalid(f"names a sealed part ({sha256[:12]}) where only built-in ones can be read.")
+def _no_sealed(row: CataloguePart) -> Mesh:
+    raise _invalid(f"names a sealed part ({row.part_id}) where only built-in ones can be read.")
 
 
 def _invalid(message: str) -> Exception:
@@ -126,7 +204,7 @@ def _invalid(message: str) -> Exception:
         "synthesis.catalogue-invalid",
         "data/00_catalogue/catalogue.json",
         message,
-        "Restore it with `dvc checkout`, or delete it and run `workbench synthesis catalogue` to start anew.",
+        "Restore it with `dvc checkout`; built-in parts are renewed by `workbench synthesis catalogue --refresh`.",
     )
 
 
@@ -167,47 +245,33 @@ def read_index(layout: Layout) -> list[CataloguePart]:
         raise refused("workspace.input-missing", path, "is not there.", "Run `workbench synthesis catalogue`.")
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        return [CataloguePart(**{**row, "materials": tuple(row["materials"])}) for row in rows]
-    except (ValueError, TypeError, KeyError) as error:
+        return [_row(told) for told in rows]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _invalid(f"cannot be read ({error}).") from error
 
 
-def plan_part(
-    index: Sequence[CataloguePart], *, file_name: str, sha256: str, category: str, unit: str, materials: Sequence[str]
-) -> CataloguePart | None:
-    """Return the row that a file would get, or null when the same part is there already.
-
-    Raises
-    ------
-    Refused
-        ``synthesis.mesh-refused`` if another part has its id.
-    BadUsage
-        ``usage.bad-argument`` if a material is unknown.
-
-    """
-    if unknown := sorted(set(materials) - set(MATERIALS)):
-        raise refused(
-            "usage.bad-argument", ", ".join(unknown), "is no material.", f"Use one of {', '.join(sorted(MATERIALS))}."
-        )
-    stem = Path(file_name).stem
-    part_id = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "part"
-    row = CataloguePart(
-        part_id=part_id,
-        name=stem,
-        sha256=sha256,
-        category=category,
-        unit=unit,
-        materials=tuple(materials),
-        source="file",
+def _row(told: Mapping[str, Any]) -> CataloguePart:
+    """Return the row that a parsed JSON object states; fields that earlier versions did not write have defaults."""
+    symmetry = told.get("symmetry", {})
+    axes = [
+        Axis(direction=_xyz(axis["direction"]), through_m=_xyz(axis["through_m"]))
+        for axis in symmetry.get("continuous", ())
+    ]
+    return CataloguePart(
+        **{
+            **told,
+            "materials": tuple(told["materials"]),
+            "extent_m": _xyz(told.get("extent_m", (0.0, 0.0, 0.0))),
+            "components": tuple(ComponentRow(**row) for row in told.get("components", ())),
+            "keypoints": {str(name): _xyz(at) for name, at in told.get("keypoints", {}).items()},
+            "symmetry": Symmetry(
+                continuous=tuple(axes),
+                discrete=tuple(tuple(float(v) for v in pose) for pose in symmetry.get("discrete", ())),
+            ),
+        }
     )
-    for known in index:
-        if known == row:
-            return None
-        if known.part_id == part_id:
-            raise refused(
-                "synthesis.mesh-refused",
-                file_name,
-                f"would be called {part_id}, which the catalogue has already.",
-                "Rename the file, or remove the other part from the catalogue.",
-            )
-    return row
+
+
+def _xyz(told: Sequence[float]) -> Xyz:
+    x, y, z = (float(value) for value in told)
+    return (x, y, z)

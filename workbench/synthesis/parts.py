@@ -1,155 +1,55 @@
-"""The built-in parts: everyday, benign shapes made by code, in metres.
-
-Each is built from chamfered prisms and turned profiles, because sharp edges look drawn and real edges catch light.
-"""
+"""The built-in parts: everyday, benign shapes made by code, in metres."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
 from workbench.ports import Mesh
-
-Points = NDArray[np.float64]
-
-
-def merged(*meshes: Mesh) -> Mesh:
-    """Return one mesh of several closed ones; they may interpenetrate."""
-    offsets = np.cumsum([0, *(len(mesh.vertices_m) for mesh in meshes[:-1])])
-    return Mesh(
-        vertices_m=np.concatenate([mesh.vertices_m for mesh in meshes]),
-        faces=np.concatenate([m.faces + o for m, o in zip(meshes, offsets, strict=True)]).astype(np.int32),
-    )
-
-
-def moved(mesh: Mesh, *, by_m: Sequence[float] = (0, 0, 0), turn_x_deg: float = 0, turn_y_deg: float = 0) -> Mesh:
-    """Return the mesh turned about x, then about y, then moved."""
-    a, b = np.radians(turn_x_deg), np.radians(turn_y_deg)
-    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
-    about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
-    return Mesh(vertices_m=mesh.vertices_m @ (about_y @ about_x).T + np.asarray(by_m, float), faces=mesh.faces)
-
-
-def prism(profile: shapely.Polygon, height_m: float, chamfer_m: float = 0.0004) -> Mesh:
-    """Return a profile drawn up along z, its edges broken by a chamfer.
-
-    Parameters
-    ----------
-    profile
-        A valid polygon in metres, holes allowed.
-    height_m
-        Its height; the mesh spans z from 0 to it.
-    chamfer_m
-        Leg of the chamfer, smaller than half the thinnest wall and half the height.
-
-    """
-    polygon = shapely.geometry.polygon.orient(profile)
-    rings = [np.asarray(ring.coords)[:-1] for ring in (polygon.exterior, *polygon.interiors)]
-    inset = [_offset(ring, chamfer_m) for ring in rings]
-    levels = [(inset, 0.0), (rings, chamfer_m), (rings, height_m - chamfer_m), (inset, height_m)]
-    vertices = np.concatenate([np.c_[np.concatenate(r), np.full(sum(map(len, r)), z)] for r, z in levels])
-    per_level = sum(map(len, rings))
-    faces = [_walls(ring_start, len(ring), per_level) for ring_start, ring in _starts(rings)]
-    cap = _triangulated(inset)
-    return Mesh(vertices_m=vertices, faces=np.concatenate([*faces, cap[:, ::-1], cap + 3 * per_level]).astype(np.int32))
-
-
-def _starts(rings: Sequence[Points]) -> list[tuple[int, Points]]:
-    starts = np.cumsum([0, *(len(ring) for ring in rings[:-1])])
-    return [(int(start), ring) for start, ring in zip(starts, rings, strict=True)]
-
-
-def _walls(start: int, count: int, per_level: int) -> NDArray[np.int64]:
-    """Return the triangles between the four levels of one ring."""
-    near = start + np.arange(count)
-    far = start + np.roll(np.arange(count), -1)
-    out = []
-    for level in range(3):
-        low, high = level * per_level, (level + 1) * per_level
-        out += [np.c_[near + low, far + low, far + high], np.c_[near + low, far + high, near + high]]
-    return np.concatenate(out)
-
-
-def _offset(ring: Points, by_m: float) -> Points:
-    """Return the ring moved towards the material (its left side), corners mitred."""
-    ahead = np.roll(ring, -1, axis=0) - ring
-    normal = np.c_[-ahead[:, 1], ahead[:, 0]] / np.linalg.norm(ahead, axis=1, keepdims=True)
-    before = np.roll(normal, 1, axis=0)
-    # The mitre's length grows without bound as a corner sharpens; 0.3 caps it at about three times the chamfer.
-    scale = by_m / np.maximum(1 + np.sum(normal * before, axis=1, keepdims=True), 0.3)
-    return np.asarray(ring + (normal + before) * scale)
-
-
-def _triangulated(rings: Sequence[Points]) -> NDArray[np.int64]:
-    """Return triangles over the rings' points, counter-clockwise, numbered as the rings are concatenated."""
-    polygon = shapely.Polygon(rings[0], [ring[::-1] for ring in rings[1:]])
-    index = {tuple(point): i for i, point in enumerate(np.concatenate(rings).tolist())}
-    triangles = []
-    for triangle in shapely.constrained_delaunay_triangles(polygon).geoms:
-        a, b, c = (index[point] for point in shapely.geometry.polygon.orient(triangle).exterior.coords[:3])
-        triangles.append((a, b, c))
-    return np.array(sorted(triangles), dtype=np.int64)
-
-
-def turned(profile_rz_m: Sequence[tuple[float, float]], sections: int = 96) -> Mesh:
-    """Return a solid of revolution about z from a closed profile of (radius, z), counter-clockwise, radii > 0."""
-    profile = np.asarray(profile_rz_m, float)
-    angle = np.arange(sections) * 2 * np.pi / sections
-    ring = np.c_[np.cos(angle), np.sin(angle)]
-    n = len(profile)
-    vertices = np.concatenate([np.c_[ring * r, np.full(sections, z)] for r, z in profile])
-    near = np.arange(sections)
-    far = np.roll(near, -1)
-    faces = []
-    for i in range(n):
-        low, high = i * sections, (i + 1) % n * sections
-        faces += [np.c_[near + low, far + low, far + high], np.c_[near + low, far + high, near + high]]
-    return Mesh(vertices_m=vertices, faces=np.concatenate(faces).astype(np.int32))
-
-
-def circle(radius_m: float, *, at: tuple[float, float] = (0, 0), points: int = 72) -> shapely.Polygon:
-    """Return a regular polygon that stands for a circle."""
-    angle = np.arange(points) * 2 * np.pi / points
-    return shapely.Polygon(np.c_[np.cos(angle), np.sin(angle)] * radius_m + at)
-
-
-def _rounded(width: float, height: float, radius: float) -> shapely.Polygon:
-    return shapely.box(radius, radius, width - radius, height - radius).buffer(radius, quad_segs=8)
+from workbench.synthesis.cartridges import CARTRIDGES
+from workbench.synthesis.hardware import filament_spool, hex_nut, hinge, mounting_plate
+from workbench.synthesis.solids import circle, merged, moved, prism, rounded, turned
 
 
 def bracket() -> Mesh:
     """Return an angle bracket, two drilled plates at a right angle, 50 x 40 x 40 mm."""
     holes = [circle(0.0028, at=(x, 0.025)) for x in (0.012, 0.038)]
-    plate = _rounded(0.05, 0.04, 0.004).difference(shapely.union_all(holes))
+    plate = rounded(0.05, 0.04, 0.004).difference(shapely.union_all(holes))
     flat = prism(plate, 0.003)
     return merged(flat, moved(flat, by_m=(0, 0.003, 0), turn_x_deg=90))
 
 
 def gear(teeth: int = 22, module_m: float = 0.002, height_m: float = 0.008) -> Mesh:
-    """Return a spur gear with a bore and lightening holes; trapezoid teeth stand for involutes."""
+    """Return a spur gear with involute teeth of 20 degrees, a hub, a bore and lightening holes."""
     pitch = teeth * module_m / 2
-    step = 2 * np.pi / teeth
+    base, tip, root = pitch * np.cos(np.radians(20)), pitch + module_m, pitch - 1.2 * module_m
+    radii = np.linspace(max(base, root) * 1.0005, tip, 6)
+    # Half a tooth's angle at a radius: pi / 2 z on the pitch circle, and the involute function's change from there.
+    pressure = np.arccos(base / radii)
+    flank = np.pi / (2 * teeth) + np.tan(np.radians(20)) - np.radians(20) - (np.tan(pressure) - pressure)
     points = []
     for tooth in range(teeth):
-        for radius, share in (
-            (pitch - 1.2 * module_m, -0.34),
-            (pitch + module_m, -0.12),
-            (pitch + module_m, 0.12),
-            (pitch - 1.2 * module_m, 0.34),
-        ):
-            angle = (tooth + share) * step
-            points.append((radius * np.cos(angle), radius * np.sin(angle)))
-    holes = [circle(0.004)]
-    holes += [
-        circle(0.0032, at=(0.011 * np.cos(a), 0.011 * np.sin(a)), points=48) for a in np.arange(5) * 2 * np.pi / 5
-    ]
+        middle = 2 * np.pi * tooth / teeth
+        left = [(root, middle - flank[0] * 1.12), *zip(radii, middle - flank, strict=True)]
+        right = [*zip(radii[::-1], middle + flank[::-1], strict=True), (root, middle + flank[0] * 1.12)]
+        points += [(float(r * np.cos(a)), float(r * np.sin(a))) for r, a in (*left, *right)]
+    spokes = np.arange(5) * 2 * np.pi / 5
+    holes = [circle(0.004), *(circle(0.0032, at=(0.0125 * np.cos(a), 0.0125 * np.sin(a)), points=48) for a in spokes)]
+    disc = prism(shapely.Polygon(points).difference(shapely.union_all(holes)), height_m, 0.0003)
+    bore, out, low, high = 0.004, 0.0078, height_m - 0.001, height_m + 0.003
     hub = turned(
-        [(0.004, height_m - 0.001), (0.0075, height_m - 0.001), (0.0075, height_m + 0.003), (0.004, height_m + 0.003)]
+        [
+            (bore, low),
+            (out, low),
+            (out, high - 0.0004),
+            (out - 0.0004, high),
+            (bore + 0.0004, high),
+            (bore, high - 0.0004),
+        ]
     )
-    return merged(prism(shapely.Polygon(points).difference(shapely.union_all(holes)), height_m), hub)
+    return merged(disc, hub)
 
 
 def hex_bolt(diameter_m: float = 0.008, length_m: float = 0.045) -> Mesh:
@@ -197,7 +97,7 @@ def spool() -> Mesh:
 
 def open_box() -> Mesh:
     """Return a small open box, 60 x 40 x 22 mm."""
-    outer = _rounded(0.06, 0.04, 0.005)
+    outer = rounded(0.06, 0.04, 0.005)
     floor = prism(outer.buffer(-0.0004), 0.003, 0.0003)
     return merged(floor, prism(outer.difference(outer.buffer(-0.0022)), 0.022, 0.0004))
 
@@ -226,32 +126,37 @@ def pipe_elbow() -> Mesh:
     """Return a 90 degree pipe elbow with collars."""
     bend, r, w, steps, sections = 0.02, 0.0095, 0.0015, 32, 64
     around = np.arange(sections) * 2 * np.pi / sections
-    shells = []
-    for radius, flip in ((r, 1), (r - w, -1)):
-        rows = []
-        for a in np.linspace(0, np.pi / 2, steps):
-            reach = bend + radius * np.cos(around)
-            rows.append(np.c_[reach * np.cos(a), reach * np.sin(a), radius * np.sin(around)])
-        near = np.arange(sections)
-        far = np.roll(near, -1)
-        faces = []
-        for i in range(steps - 1):
-            low, high = i * sections, (i + 1) * sections
-            faces += [np.c_[near + low, high + near, far + high], np.c_[near + low, far + high, far + low]]
-        shells.append(Mesh(vertices_m=np.concatenate(rows), faces=np.concatenate(faces).astype(np.int32)[:, ::flip]))
+    # The wall's section is a closed loop: out along the outer shell, back along the inner one, both ends bridged.
+    path = [(radius, a) for radius, row in ((r, 1), (r - w, -1)) for a in np.linspace(0, np.pi / 2, steps)[::row]]
+    rings = []
+    for radius, a in path:
+        reach = bend + radius * np.cos(around)
+        rings.append(np.c_[reach * np.cos(a), reach * np.sin(a), radius * np.sin(around)])
+    near = np.arange(sections)
+    far = np.roll(near, -1)
+    faces = []
+    for i in range(len(rings)):
+        low, high = i * sections, (i + 1) % len(rings) * sections
+        faces += [np.c_[near + low, high + near, far + high], np.c_[near + low, far + high, far + low]]
+    wall = Mesh(vertices_m=np.concatenate(rings), faces=np.concatenate(faces).astype(np.int32))
     collar = turned(
         [(r - w, 0), (r + 0.002, 0), (r + 0.0024, 0.0004), (r + 0.0024, 0.0096), (r + 0.002, 0.01), (r - w, 0.01)]
     )
     first = moved(collar, turn_x_deg=90, by_m=(bend, 0.004, 0))
     second = moved(collar, turn_y_deg=-90, by_m=(0.004, bend, 0))
-    return merged(*shells, first, second)
+    return merged(wall, first, second)
 
 
 #: Built-in parts: id, what it is called, taxonomy code, materials it may be made of, and the code that makes it.
 BUILTIN: tuple[tuple[str, str, str, tuple[str, ...], Callable[[], Mesh]], ...] = (
     ("bracket", "angle bracket", "unknown", ("steel", "brushed_steel", "pla"), bracket),
+    *CARTRIDGES,
+    ("filament-spool", "printed spool", "negative.printed_object_other", ("pla", "polymer"), filament_spool),
     ("gear", "spur gear", "negative.printed_object_other", ("pla",), gear),
     ("hex-bolt", "hexagon bolt", "unknown", ("steel", "black_oxide"), hex_bolt),
+    ("hex-nut", "hexagon nut", "unknown", ("steel", "brass", "black_oxide"), hex_nut),
+    ("hinge", "butt hinge", "unknown", ("brass", "steel", "brushed_steel"), hinge),
+    ("mounting-plate", "mounting plate", "unknown", ("brushed_steel", "steel", "pla"), mounting_plate),
     ("open-box", "open box", "negative.printed_object_other", ("pla", "polymer"), open_box),
     ("pipe-elbow", "pipe elbow", "negative.plumbing_or_tube", ("brass", "copper"), pipe_elbow),
     ("spanner", "open-ended spanner", "negative.tool", ("brushed_steel", "steel"), spanner),

@@ -1,9 +1,9 @@
-"""Scenes drawn by chance from a recipe: parts resting on a table, photographed as with a phone."""
+"""Scenes drawn by chance from a recipe: parts resting on a table among cards and other things, photographed with a phone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,33 +11,29 @@ import shapely
 from numpy.typing import NDArray
 
 from workbench.domain.findings import refused
-from workbench.domain.scene import Camera, Card, Light, Material, PlacedPart, Pose, Rgb, Scene, Table
+from workbench.domain.scene import Card, Environment, PlacedPart, Pose, Scene, Table
 from workbench.ports import Mesh
+from workbench.synthesis.materials import sample_material
+from workbench.synthesis.photographer import colour_of_light, flash, sample_camera, sample_lamps
+from workbench.synthesis.placement import Drop, Lying, find_room, lay_in_rows, lay_out, let_fall
+from workbench.synthesis.props import LIMP, PROPS, prop_meshes
+from workbench.synthesis.recipe import FILES, Recipe, draw, draw_count, draw_name, recipes_of
 from workbench.synthesis.surfaces import TABLES
+from workbench.synthesis.symmetry import NO_SYMMETRY, Symmetry
 
-#: Materials by catalogue name: (reflectances to choose from, metallic, roughness range, texture, its period in metres).
-#: Metals' reflectances at normal incidence are rounded from the tables of physicallybased.info (CC0).
-MATERIALS: dict[str, tuple[tuple[Rgb, ...], float, tuple[float, float], str | None, float]] = {
-    "pla": (
-        ((0.75, 0.74, 0.70), (0.03, 0.03, 0.035), (0.70, 0.22, 0.03), (0.04, 0.16, 0.42), (0.35, 0.36, 0.38), (0.05, 0.30, 0.12)),
-        0.0, (0.35, 0.5), "layers", 0.0028,
-    ),
-    "polymer": (((0.02, 0.02, 0.022), (0.10, 0.10, 0.09), (0.28, 0.25, 0.18)), 0.0, (0.4, 0.6), None, 0.01),
-    "gloss": (((0.62, 0.03, 0.03), (0.02, 0.13, 0.50), (0.75, 0.50, 0.02), (0.02, 0.30, 0.08)), 0.0, (0.12, 0.2), None, 0.01),
-    "steel": (((0.56, 0.56, 0.57),), 1.0, (0.22, 0.38), None, 0.01),
-    "brushed_steel": (((0.58, 0.58, 0.59),), 1.0, (0.28, 0.4), "brushed", 0.05),
-    "black_oxide": (((0.07, 0.07, 0.075),), 1.0, (0.3, 0.45), None, 0.01),
-    "brass": (((0.83, 0.64, 0.32), (0.72, 0.52, 0.26)), 1.0, (0.18, 0.35), None, 0.01),
-    "copper": (((0.86, 0.52, 0.38), (0.62, 0.36, 0.26)), 1.0, (0.2, 0.38), None, 0.01),
-}  # fmt: skip
-
-_TRIES = 80
-_GAP_M = 0.004
+_FLAT: Pose = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+#: Cards lie so high: what would stick to the table flickers.
+_CARD_M = 0.0006
+_TAG_LETTERS = "ABCDE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestingPart:
-    """A catalogue part with its geometry and the poses in which it rests on a table, likeliest first."""
+    """A catalogue part with its geometry and the poses in which it rests on a table, likeliest first.
+
+    ``keypoints`` are named points in the part's own coordinates, metres; ``diameter_m`` is the largest distance of
+    two of its points.
+    """
 
     part_id: str
     mesh_sha256: str
@@ -46,24 +42,42 @@ class RestingPart:
     mesh: Mesh
     resting: tuple[Pose, ...]
     weights: tuple[float, ...]
+    keypoints: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    symmetry: Symmetry = NO_SYMMETRY
+    diameter_m: float = 0.0
 
 
-def sample_scene(params: Mapping[str, Any], parts: Sequence[RestingPart], *, seed: int) -> Scene:
-    """Return a scene drawn from the recipe; the same arguments give the same scene.
+def sample_scene(
+    params: Mapping[str, Any],
+    parts: Sequence[RestingPart],
+    *,
+    seed: int,
+    recipe: str | None = None,
+    drop: Drop | None = None,
+    environments: Mapping[str, str] | None = None,
+) -> Scene:
+    """Return a scene drawn from a recipe; the same arguments give the same scene.
 
     Parameters
     ----------
     params
-        The section ``synthesis``: ``recipe``, ``size_px``, ``objects_per_image`` as [least, most].
+        The section ``synthesis``: ``recipe``, ``recipes``, ``size_px``.
     parts
         What may lie on the table, at least one.
     seed
         Draws everything; recorded in the scene.
+    recipe
+        Which of the recipes picked; by default one is drawn by weight.
+    drop
+        Lets parts fall. Without it, recipes that drop parts lay them out.
+    environments
+        SHA-256 by name of the files that may surround the table.
 
     Raises
     ------
     Refused
-        ``synthesis.catalogue-empty`` if there is no part.
+        ``synthesis.catalogue-empty`` if there is no part; ``synthesis.environment-missing`` if the recipe wants a file
+        and there is none; ``workspace.params-invalid``.
 
     """
     if not parts:
@@ -73,114 +87,152 @@ def sample_scene(params: Mapping[str, Any], parts: Sequence[RestingPart], *, see
             "holds no part to render.",
             "Add one: `workbench synthesis add FILE --category CODE --unit mm`.",
         )
-    rng = np.random.default_rng(seed)
-    least, most = params["objects_per_image"]
-    chosen = [parts[int(rng.integers(len(parts)))] for _ in range(int(rng.integers(least, most + 1)))]
-    spread = 0.055 + 0.022 * len(chosen)
-    taken: list[shapely.Polygon] = []
-    cards = _sample_cards(rng, taken, spread) if rng.random() < 0.7 else ()  # noqa: PLR2004 -- a share
-    placed = [part for choice in chosen if (part := _place(choice, rng, taken, spread))]
-    kind = sorted(TABLES)[int(rng.integers(len(TABLES)))]
+    picked = recipes_of(params)
+    name = recipe or draw_name({key: weight for key, (_, weight) in picked.items()}, _stream(seed, 0))
+    ranges = picked[name][0]
+    things, cards, outline = _set_up(ranges, parts, seed, drop)
+    around = _environment(ranges, _stream(seed, 5), environments or {})
+    lamps, size = sample_lamps(ranges, _stream(seed, 6)), int(params["size_px"])
+    left, bottom, right, top = outline.bounds
+    camera = sample_camera(
+        ranges,
+        _stream(seed, 7),
+        size_px=(size, size),
+        middle_m=((left + right) / 2, (bottom + top) / 2),
+        reach_m=max(right - left, top - bottom) / 2,
+        light_rgb=colour_of_light(lamps, around.strength),
+    )
+    if (rng := _stream(seed, 8)).random() < ranges.flash:
+        lamps = (*lamps, flash(camera, rng))
     return Scene(
-        recipe=str(params["recipe"]),
+        recipe=name,
         seed=seed,
-        room_seed=int(rng.integers(2**31)),
-        room_strength=float(rng.uniform(0.22, 0.5)),
-        parts=tuple(placed),
+        parts=tuple(thing for thing in things if thing.category),
+        props=tuple(thing for thing in things if not thing.category),
         cards=cards,
-        camera=sample_camera(rng, size_px=(int(params["size_px"]), int(params["size_px"])), reach_m=spread),
-        lights=sample_lights(rng),
-        table=Table(
-            kind=kind, seed=int(rng.integers(2**31)), tile_m=float(rng.uniform(0.38, 0.6)), roughness=TABLES[kind]
-        ),
+        camera=camera,
+        lights=lamps,
+        environment=around,
+        table=_table(ranges, _stream(seed, 4)),
     )
 
 
-def sample_camera(rng: np.random.Generator, *, size_px: tuple[int, int], reach_m: float) -> Camera:
-    """Return a hand-held phone above the table that frames about ``reach_m`` around the middle."""
-    width, height = size_px
-    focal = float(rng.uniform(0.85, 1.2)) * max(width, height)
-    elevation, azimuth = np.radians(rng.uniform(42, 82)), rng.uniform(0, 2 * np.pi)
-    target = np.array([*rng.normal(0, 0.12 * reach_m, 2), 0.0])
-    distance = float(rng.uniform(1.15, 1.6)) * reach_m * 2 * focal / max(width, height) / 1.5
-    eye = target + distance * np.array(
-        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
-    )
-    return Camera(
-        width_px=width,
-        height_px=height,
-        focal_px=focal,
-        pose=look_at(eye, target, roll=float(rng.normal(0, np.radians(5)))),
-        exposure_ev=float(rng.normal(0, 0.25)),
-        white_balance_rgb=(float(1 + rng.normal(0, 0.05)), 1.0, float(1 + rng.normal(0, 0.06))),
-    )
+def _stream(seed: int, of: int) -> np.random.Generator:
+    """Return a generator of its own for one aspect, so that another range of lamps moves no part."""
+    return np.random.default_rng([seed, of])
 
 
-def look_at(eye: NDArray[np.float64], target: NDArray[np.float64], *, roll: float = 0.0) -> Pose:
-    """Return the pose of a camera at ``eye`` that looks at ``target``, rolled by radians about its axis."""
-    ahead = (target - eye) / np.linalg.norm(target - eye)
-    up = np.array([0.0, 0.0, 1.0]) if abs(ahead[2]) < 0.999 else np.array([0.0, 1.0, 0.0])  # noqa: PLR2004 -- straight down
-    right = np.cross(ahead, up)
-    right /= np.linalg.norm(right)
-    down = np.cross(ahead, right)
-    c, s = np.cos(roll), np.sin(roll)
-    matrix = np.eye(4)
-    matrix[:3] = np.c_[c * right + s * down, c * down - s * right, ahead, eye]
-    return as_pose(matrix)
-
-
-def sample_lights(rng: np.random.Generator) -> tuple[Light, ...]:
-    """Return one to three square lamps above and around the table."""
-    lights = []
-    for _ in range(int(rng.integers(1, 4))):
-        azimuth, height, out = rng.uniform(0, 2 * np.pi), rng.uniform(0.7, 1.3), rng.uniform(0.25, 0.9)
-        size, warmth = float(rng.uniform(0.08, 0.4)), float(rng.uniform(-0.12, 0.12))
-        power = float(rng.uniform(2.0, 5.0)) / size**2
-        lights.append(
-            Light(
-                position_m=(float(out * np.cos(azimuth)), float(out * np.sin(azimuth)), float(height)),
-                target_m=(0.0, 0.0, 0.0),
-                size_m=size,
-                radiance_rgb=(power * (1 + warmth), power, power * (1 - warmth)),
-            )
+def _set_up(
+    recipe: Recipe, parts: Sequence[RestingPart], seed: int, drop: Drop | None
+) -> tuple[list[PlacedPart], tuple[Card, ...], shapely.Polygon]:
+    """Return what lies on the table, the cards beside it, and the outline that the camera is to show."""
+    rng = _stream(seed, 1)
+    chosen = [parts[int(rng.integers(len(parts)))] for _ in range(draw_count(recipe.objects, rng))]
+    chosen += [_prop(recipe, rng) for _ in range(draw_count(recipe.distractors, rng))]
+    spread = (0.035 + 0.022 * len(chosen)) * draw(recipe.spread, rng)
+    lying = [Lying(mesh=part.mesh, resting=part.resting, weights=part.weights) for part in chosen]
+    taken: list[shapely.Polygon] = []
+    how, rng = rng.random(2), _stream(seed, 2)
+    if how[0] < recipe.dropped and drop:
+        # What bends is put beside the heap: physics takes everything for stiff.
+        stiff = [part.part_id not in LIMP for part in chosen]
+        falls = iter(
+            let_fall([t for t, s in zip(lying, stiff, strict=True) if s], rng, drop, spread_m=spread, taken=taken)
         )
-    return tuple(lights)
+        laid = iter(
+            lay_out([t for t, s in zip(lying, stiff, strict=True) if not s], rng, spread_m=2 * spread, taken=taken)
+        )
+        poses = [next(falls) if falling else next(laid) for falling in stiff]
+    elif how[1] < recipe.rows:
+        poses = lay_in_rows(lying, rng, spread_m=spread, taken=taken)
+    else:
+        poses = lay_out(lying, rng, spread_m=spread, taken=taken)
+    rng = _stream(seed, 3)
+    placed = [_placed(part, pose, recipe, rng) for part, pose in zip(chosen, poses, strict=True) if pose is not None]
+    shown = shapely.union_all(taken)
+    cards = _cards(recipe, rng, taken)
+    # Cards are framed as well, but a card that found room far off does not make everything small.
+    near = shown.buffer(0.5 * np.sqrt(shown.envelope.area)).envelope
+    return placed, cards, shapely.union_all(taken).intersection(near) if cards else shown
 
 
-def sample_material(name: str, rng: np.random.Generator) -> Material:
-    """Return a material of the catalogue's name, its shade and roughness drawn."""
-    shades, metallic, (low, high), texture, period_m = MATERIALS[name]
-    shade = shades[int(rng.integers(len(shades)))]
-    return Material(
-        name=name,
-        base_rgb=shade,
-        metallic=metallic,
-        roughness=float(rng.uniform(low, high)),
-        texture=texture,
-        texture_period_m=period_m,
+def _prop(recipe: Recipe, rng: np.random.Generator) -> RestingPart:
+    """Return a thing that lies about; without a code unless the recipe labels it."""
+    prop_id, code, materials, _ = PROPS[int(rng.integers(len(PROPS)))]
+    return RestingPart(
+        part_id=prop_id,
+        mesh_sha256=prop_id,
+        category=code if rng.random() < recipe.distractors_labelled else "",
+        materials=materials,
+        mesh=prop_meshes()[prop_id],
+        resting=(_FLAT,),
+        weights=(1.0,),
+    )
+
+
+def _placed(part: RestingPart, pose: NDArray[np.float64], recipe: Recipe, rng: np.random.Generator) -> PlacedPart:
+    return PlacedPart(
+        part_id=part.part_id,
+        mesh_sha256=part.mesh_sha256,
+        category=part.category,
+        material=sample_material(part.materials[int(rng.integers(len(part.materials)))], rng, recipe),
+        pose=as_pose(pose),
+    )
+
+
+def _cards(recipe: Recipe, rng: np.random.Generator, taken: list[shapely.Polygon]) -> tuple[Card, ...]:
+    """Return the cards that the recipe draws and that find room."""
+    text = f"{_TAG_LETTERS[int(rng.integers(5))]}-{int(rng.integers(10, 100))}"
+    wanted = []
+    for share, card in (
+        (recipe.scale_bar, scale_bar(_FLAT)),
+        (recipe.evidence_tag, evidence_tag(text, _FLAT)),
+        (recipe.colour_chart, colour_chart(_FLAT)),
+    ):
+        if rng.random() < share:
+            wanted.append(card)
+    left, bottom, right, top = shapely.union_all(taken).bounds
+    near, found = max(right - left, top - bottom) / 2, []
+    for card in wanted:
+        pose = find_room(card.width_m, card.height_m, rng, near_m=near, taken=taken, z_m=_CARD_M)
+        if pose is not None:
+            found.append(replace(card, pose=as_pose(pose)))
+    return tuple(found)
+
+
+def _environment(recipe: Recipe, rng: np.random.Generator, environments: Mapping[str, str]) -> Environment:
+    name = draw_name(recipe.rooms, rng)
+    seed, strength, turn = int(rng.integers(2**31)), draw(recipe.room_strength, rng), float(rng.uniform(0, 360))
+    if name != FILES:
+        return Environment(name=name, seed=seed, strength=strength, turn_deg=turn)
+    if not environments:
+        raise refused(
+            "synthesis.environment-missing",
+            "params.yaml synthesis.environments",
+            "names no folder with .hdr or .exr files, but a recipe draws its room from it.",
+            "Name a folder, or take `files` out of the recipe's rooms.",
+        )
+    file = sorted(environments)[seed % len(environments)]
+    return Environment(name=file, seed=0, strength=strength, turn_deg=turn, sha256=environments[file])
+
+
+def _table(recipe: Recipe, rng: np.random.Generator) -> Table:
+    kind = draw_name(recipe.surfaces, rng)
+    surface = TABLES[kind]
+    return Table(
+        kind=kind,
+        seed=int(rng.integers(2**31)),
+        tile_m=draw(surface.tile_m, rng),
+        roughness=float(np.clip(surface.roughness * rng.uniform(0.9, 1.1), 0.1, 1.0)),
+        metallic=surface.metallic,
+        relief_m=surface.relief_m * float(rng.uniform(0.4, 1.2)),
+        turn_deg=float(rng.normal(0, 8)),
     )
 
 
 def as_pose(matrix: NDArray[np.float64]) -> Pose:
     """Return a 4x4 matrix as sixteen numbers, row by row."""
     return tuple(float(value) for value in matrix.ravel())
-
-
-def turned_pose(x_m: float, y_m: float, angle: float, z_m: float = 0.0) -> NDArray[np.float64]:
-    """Return the matrix that turns about z by radians and moves, (4, 4)."""
-    matrix = np.eye(4)
-    matrix[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    matrix[:3, 3] = (x_m, y_m, z_m)
-    return matrix
-
-
-def _sample_cards(rng: np.random.Generator, taken: list[shapely.Polygon], spread: float) -> tuple[Card, ...]:
-    """Return a scale bar near the edge of what is framed, and claim its place."""
-    angle = float(rng.uniform(0, 2 * np.pi))
-    middle = 0.75 * spread * np.array([np.cos(angle), np.sin(angle)])
-    pose = turned_pose(float(middle[0]), float(middle[1]), angle + np.pi / 2 + float(rng.normal(0, 0.08)), 0.0006)
-    taken.append(footprint(np.array([(x, y, 0) for x in (-0.03, 0.03) for y in (-0.01, 0.01)]), pose))
-    return (scale_bar(as_pose(pose)),)
 
 
 def scale_bar(pose: Pose) -> Card:
@@ -195,33 +247,8 @@ def evidence_tag(text: str, pose: Pose) -> Card:
     )
 
 
-def footprint(vertices_m: NDArray[np.float64], pose: NDArray[np.float64]) -> shapely.Polygon:
-    """Return the convex outline of a posed object on the table."""
-    posed = vertices_m @ pose[:3, :3].T + pose[:3, 3]
-    return shapely.convex_hull(shapely.MultiPoint(posed[:, :2]))
-
-
-def _place(
-    part: RestingPart, rng: np.random.Generator, taken: list[shapely.Polygon], spread: float
-) -> PlacedPart | None:
-    """Return the part at rest where there is room, or null when the table is full."""
-    weights = np.asarray(part.weights) / np.sum(part.weights)
-    rest = np.reshape(part.resting[int(rng.choice(len(weights), p=weights))], (4, 4))
-    material = sample_material(part.materials[int(rng.integers(len(part.materials)))], rng)
-    middle = footprint(part.mesh.vertices_m, rest).centroid
-    centred = turned_pose(-middle.x, -middle.y, 0.0) @ rest
-    for _ in range(_TRIES):
-        # Normal, wider than the frame's half: now and then an object is cut by the edge, as in real photographs.
-        x, y = rng.normal(0, 0.55 * spread, 2)
-        pose = turned_pose(float(x), float(y), float(rng.uniform(0, 2 * np.pi))) @ centred
-        outline = footprint(part.mesh.vertices_m, pose).buffer(_GAP_M)
-        if not any(outline.intersects(other) for other in taken):
-            taken.append(outline)
-            return PlacedPart(
-                part_id=part.part_id,
-                mesh_sha256=part.mesh_sha256,
-                category=part.category,
-                material=material,
-                pose=as_pose(pose),
-            )
-    return None
+def colour_chart(pose: Pose) -> Card:
+    """Return a colour chart the size of a bank card; `workbench.synthesis.prints.CHART` says its colours."""
+    return Card(
+        kind="colour_chart", category="context.colour_chart", text="18", width_m=0.0856, height_m=0.054, pose=pose
+    )

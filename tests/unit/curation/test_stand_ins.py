@@ -63,9 +63,16 @@ def test_renders_of_a_design_stay_out_while_a_photograph_of_its_stand_in_tests(t
     photograph = {"seizure_id": "lab/s1", "item_id": "lab/1"}
     other = {"seizure_id": "lab/s1", "item_id": "lab/2", "split": "test"}
     assert renders_of_tested_designs(layout, [{**photograph, "split": "test"}, other]) == frozenset()
-    camera = dict.fromkeys(("fx_px", "fy_px", "cx_px", "cy_px", "visible_frac"), 1.0)
+    # Whatever else a pose must tell.
+    told = {f.name: {"string": "-", "int64": 1, "double": 1.0}.get(str(f.type), [0.0] * 8) for f in POSES}
+    told |= {"keypoints": None, "mesh_sha256": None, "object_to_camera": [0.0] * 16}
     poses = [
-        {"image_id": image, "instance_id": f"{image}-{part}", "part_id": part, "object_to_camera": [0.0] * 16, **camera}
+        {
+            **told,
+            "image_id": image,
+            "instance_id": f"{image}-{part}",
+            "part_id": part,
+        }
         for image, part in (("r1", "bracket"), ("r1", "gear"), ("r2", "gear"))
     ]
     write_table(layout.synthesis / "poses.parquet", POSES, poses)

@@ -255,9 +255,11 @@ def test_a_render_of_a_design_that_is_tested_with_stays_out_and_is_counted(
     layout: Layout, run_assemble: Callable[..., Any]
 ) -> None:
     (render,) = read_rows(layout.synthesis / "images.parquet", IMAGES)
-    camera = dict.fromkeys(("fx_px", "fy_px", "cx_px", "cy_px", "visible_frac"), 1.0)
-    pose = {"image_id": render["image_id"], "instance_id": "i", "part_id": "bracket", "object_to_camera": [0.0] * 16}
-    write_table(layout.synthesis / "poses.parquet", POSES, [{**pose, **camera}])
+    # Whatever else a pose must tell.
+    told = {f.name: {"string": "-", "int64": 1, "double": 1.0}.get(str(f.type), [0.0] * 8) for f in POSES}
+    told |= {"keypoints": None, "mesh_sha256": None, "object_to_camera": [0.0] * 16}
+    pose = {**told, "image_id": render["image_id"], "instance_id": "i", "part_id": "bracket"}
+    write_table(layout.synthesis / "poses.parquet", POSES, [pose])
     assert "render of a design in val or test" not in run_assemble(layout).facts["left_out"]
     # The photograph of seizure 4 is in the test split.
     rewrite(layout.curation / "images.parquet", IMAGES, lambda row: row.update(item_id="1"))

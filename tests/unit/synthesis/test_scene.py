@@ -12,8 +12,11 @@ import pytest
 from workbench.domain.findings import Refused
 from workbench.domain.scene import scene_from_mapping
 from workbench.synthesis.parts import BUILTIN, bracket, prism, turned
-from workbench.synthesis.scene import footprint, look_at, sample_scene
-from workbench.synthesis.surfaces import TABLES, lettering, table_texture
+from workbench.synthesis.photographer import look_at
+from workbench.synthesis.placement import footprint
+from workbench.synthesis.prints import lettering
+from workbench.synthesis.scene import sample_scene
+from workbench.synthesis.surfaces import TABLES, table_surface
 
 PARAMS = {"recipe": "evidence-table", "size_px": 64, "objects_per_image": [2, 5]}
 
@@ -85,11 +88,14 @@ def test_a_bracket_spans_its_three_sides() -> None:
 
 @pytest.mark.parametrize("kind", sorted(TABLES))
 def test_every_table_has_a_repeatable_texture_within_range(kind: Any) -> None:
-    texture = table_texture(kind, 5)
+    texture, relief = table_surface(kind, 5)
     assert texture.shape[2] == 3
+    assert relief.shape == texture.shape[:2]
     assert 0 < texture.min() < texture.max() < 1
-    assert np.array_equal(texture, table_texture(kind, 5))
-    assert not np.array_equal(texture, table_texture(kind, 6))
+    assert (relief.min(), relief.max()) == (0, 1)
+    again, other = table_surface(kind, 5)[0], table_surface(kind, 6)[0]
+    assert np.array_equal(texture, again)
+    assert not np.array_equal(texture, other)
 
 
 def test_lettering_draws_seven_rows_and_tells_letters_apart() -> None:

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from workbench.adapters.masks import decode_mask, encode_mask, mask_box, mask_rings
+from workbench.adapters.processes import Processes
 from workbench.domain.findings import Refused
 from workbench.domain.geometry import ring_area_px2, ring_box
 from workbench.layout import Layout
 from workbench.ports import Rendering
-from workbench.synthesis.catalogue import builtin_index, ensure_builtin_catalogue, plan_part, read_index
-from workbench.synthesis.stage import ACTIVITY, run_synthesis
+from workbench.synthesis.catalogue import builtin_index, ensure_builtin_catalogue, read_index
+from workbench.synthesis.stage import ACTIVITY, check_params, plan_renders, run_synthesis, studio_for
 from workbench.tables import IMAGES, INSTANCES, POSES, read_rows
 
 PARAMS = {
@@ -41,33 +42,44 @@ class DrawnRenderer:
     def engine(self) -> Any:
         return {"engine": "drawn", "version": "1", "variant": "test"}
 
-    def render(self, scene: Any, *, meshes: Any, textures: Any) -> Any:  # noqa: ARG002 -- the port's signature
+    def render(self, scene: Any, *, meshes: Any, textures: Any, points_m: Any = None) -> Any:  # noqa: ARG002 -- the port's signature
         if self.calls == self._fails_after:
             raise KeyboardInterrupt
         self.calls += 1
         size, count = scene.camera.width_px, len(scene.instances)
         index = np.full((size, size), -1, np.int32)
         alone = np.zeros((count, size, size), bool)
-        for i in range(count):
-            area = np.s_[8 * i : 8 * i + 12, 5 + i : 20 + 2 * i]
-            index[area], alone[i][area] = i, True
-        image = np.random.default_rng(scene.seed).integers(0, 255, (size, size, 3), np.uint8)
-        depth = np.zeros((size, size), np.float32)
-        return Rendering(image_hwc=image, instance_hw=index, depth_hw=depth, alone_nhw=alone)
+        boxes = np.array([(5 + i, 8 * i, 20 + 2 * i, 8 * i + 12) for i in range(count)])
+        for i, (x_min, y_min, x_max, y_max) in enumerate(boxes):
+            index[y_min:y_max, x_min:x_max], alone[i][y_min:y_max, x_min:x_max] = i, True
+        return Rendering(
+            image_hwc=np.random.default_rng(scene.seed).integers(0, 255, (size, size, 3), np.uint8),
+            instance_hw=index,
+            depth_hw=np.zeros((size, size), np.float32),
+            alone_nhw=alone,
+            # as if as much again lay beyond the left edge
+            whole_px=2 * alone.sum(axis=(1, 2)),
+            whole_xyxy=boxes - [100, 0, 0, 0],
+            first_m=np.full(0 if points_m is None else len(points_m), np.inf),
+        )
 
 
 @pytest.fixture
 def run(upright_parts: Any) -> Any:
-    def run_stage(root: Path, renderer: Any, **changes: Any) -> Any:
-        return run_synthesis(
+    def run_stage(root: Path, renderer: Any, *, shard: Any = None, **changes: Any) -> Any:
+        params = {**PARAMS, **changes}
+        check_params(params)
+        studio = studio_for(
             Layout(root),
-            {**PARAMS, **changes},
+            params,
             upright_parts,
             renderer=renderer,
             encode_mask=encode_mask,
-            encode_jpeg=lambda image: image.tobytes(),
-            cpu_class="test-cpu",
+            encode_jpeg=lambda image_hwc, quality: image_hwc.tobytes() + bytes([quality]),
+            machine={"workbench": "0", "code_sha256": "0", "cpu_class": "test-cpu"},
         )
+        plan = plan_renders(params, upright_parts, engine=renderer.engine)
+        return run_synthesis(studio, plan, compute=Processes(1), shard=shard)
 
     return run_stage
 
@@ -153,15 +165,6 @@ def test_a_damaged_index_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refusal:
         read_index(layout)
     assert refusal.value.findings[0].code == "synthesis.catalogue-invalid"
-
-
-def test_the_same_part_twice_is_one_and_another_of_its_name_is_refused() -> None:
-    part = {"file_name": "Clip 2.stl", "category": "negative.toy", "unit": "mm", "materials": ["pla"]}
-    first = plan_part([], sha256="aa", **part)
-    assert first.part_id == "clip-2"
-    assert plan_part([first], sha256="aa", **part) is None
-    with pytest.raises(Refused):
-        plan_part([first], sha256="bb", **part)
 
 
 def test_an_outline_encloses_its_mask() -> None:

@@ -1,0 +1,1 @@
+"""What the Label Studio server's own interpreter runs; nothing here is imported by the workbench."""
