@@ -70,7 +70,7 @@ def queue(*, workspace: Workspace, language: LanguageOption = "en", dry_run: Dry
         },
         rows=[_row(number, dispute) for number, dispute in enumerate(disputes, start=1)],
         findings=[*stale, *_without_picture(plan)],
-        next_command=_next(len(items), dry_run=dry_run),
+        next_command=_next(len(disputes), dry_run=dry_run),
     )
 
 
