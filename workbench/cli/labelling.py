@@ -95,9 +95,7 @@ def push(
 
     first, done = bring(workspace, server, look, media_root=media_root, dry_run=dry_run)
     ((_, lacking),) = first
-    counts = {"new": len(lacking.new), "kept": lacking.kept, "moved": len(lacking.moved), "removed": done.removed}
-    counts |= {"held": len(admissible) - len(images), "pre_annotated": len(lacking.predictions)}
-    counts["pre_annotated"] += sum("predictions" in task for task in lacking.new)
+    counts = _counts(lacking, removed=done.removed, held=len(admissible) - len(images))
     verb = "would be added" if dry_run else "added"
     return Report(
         summary=f"{config.title}: {counts['new']} tasks {verb}, {counts['kept']} were there already"
@@ -106,6 +104,12 @@ def push(
         findings=[*told, *held, *findings],
         next_command="workbench labelling push" if dry_run else "workbench labelling status",
     )
+
+
+def _counts(lacking: TaskPlan, *, removed: int, held: int) -> dict[str, int]:
+    suggested = len(lacking.predictions) + sum("predictions" in task for task in lacking.new)
+    counts = {"new": len(lacking.new), "kept": lacking.kept, "moved": len(lacking.moved), "removed": removed}
+    return {**counts, "held": held, "pre_annotated": suggested}
 
 
 def _blind(campaign: str) -> BadUsage:

@@ -193,7 +193,7 @@ def rank(
         f"of {len(folders)} models{f' and the answers of {project}' if project else ''}.",
         data={"photographs": len(rows), "by": by.value, "models": sorted(folders), "against": project},
         rows=[{**row, "image_id": row["image_id"][:12]} for row in rows[:top]],
-        next_command="workbench labelling push",
+        next_command="workbench labelling plan NAME --labeller WHO --order score --scores data/02_labelling/ranking.parquet",
     )
 
 

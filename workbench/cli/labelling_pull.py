@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -84,7 +84,8 @@ def _pull_report(
 ) -> Report:
     answers, objects = len(frozen.annotations), len(frozen.instances)
     return Report(
-        summary=f"{config.title}: {answers} answers with {objects} objects {'found' if dry_run else 'frozen'}.",
+        summary=f"{config.title}: {answers} answers with {objects} objects {'found' if dry_run else 'frozen'}."
+        + "".join(map(_suggestions_told, suggestions)),
         data={
             "project": config.project,
             "answers": answers,
@@ -98,6 +99,11 @@ def _pull_report(
         findings=findings,
         next_command="workbench adjudication",
     )
+
+
+def _suggestions_told(row: Mapping[str, Any]) -> str:
+    changed = {kind: row[kind] for kind in changes.KINDS if row[kind]}
+    return f" Of what {row['model']} suggested: {', '.join(f'{count} {kind}' for kind, count in changed.items())}."
 
 
 def _places(server: Labeller, config: LabelConfig, campaigns: Iterable[Campaign], *, known: set[str]) -> list[Place]:

@@ -76,14 +76,19 @@ def up(
                 database=base,
                 workers=workers,
             ) as up_now:
-                _print_addresses(say, workspace, up_now.addresses)
-                _complete_withdrawals(say, workspace)
-                while not told.wait(_LOOK_EVERY_S):
-                    for name in up_now.revive(ready_s=_READY_S):
-                        say.print(f"{name} had ended and was started again.")
+                _keep_up(say, workspace, up_now, told)
         except KeyboardInterrupt:
             pass  # asked to stop: by now they are
     return Report(summary="The servers are stopped.")
+
+
+def _keep_up(say: Console, workspace: Workspace, up_now: Any, told: threading.Event) -> None:
+    """Say where the servers are, and start again what ends, until told to stop."""
+    _print_addresses(say, workspace, up_now.addresses)
+    _complete_withdrawals(say, workspace)
+    while not told.wait(_LOOK_EVERY_S):
+        for name in up_now.revive(ready_s=_READY_S):
+            say.print(f"{name} had ended and was started again.")
 
 
 def _database(

@@ -94,7 +94,8 @@ def read_answers(
 def _passes(tasks: Iterable[Mapping[str, Any]]) -> dict[int, Pass]:
     """Return which pass each answer is of: the first and the second blind one in order of time, else a review.
 
-    Blind answers are counted over the desks of a campaign together, since a photograph has a task on each.
+    Blind answers are counted over the desks of a campaign together, since a photograph has a task on each. An answer that was
+    given with a suggestion on the page is a review of it, whatever was intended.
     """
     blind: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     passes: dict[int, Pass] = {}
@@ -104,7 +105,8 @@ def _passes(tasks: Iterable[Mapping[str, Any]]) -> dict[int, Pass]:
             passes |= dict.fromkeys((answer["id"] for answer in answers), Pass(shown))
         else:
             together = (task["campaign"], task["data"]["sha256"]) if task.get("campaign") else ("", str(task["id"]))
-            blind.setdefault(together, []).extend(answers)
+            passes |= {answer["id"]: Pass.REVIEW for answer in answers if answer.get("prediction")}
+            blind.setdefault(together, []).extend(answer for answer in answers if not answer.get("prediction"))
     for answers in blind.values():
         answers.sort(key=lambda answer: (str(answer["created_at"]), int(answer["id"])))
         passes |= {

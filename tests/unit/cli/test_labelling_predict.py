@@ -25,6 +25,8 @@ def root(workbench: Run, draw_photograph: Any, tmp_path_factory: pytest.TempPath
     workbench("partner", "add", "lab", "--name", "Lab", "--licence", "CC0-1.0", "--workspace", workspace)
     workbench("receive", folder / "delivery", "--partner", "lab", "--workspace", workspace)
     workbench("intake", "--stage", "--workspace", workspace)
+    params = workspace / "params.yaml"  # faces are not looked for here
+    params.write_text(params.read_text(encoding="utf-8").replace("unreviewed: block", "unreviewed: allow"), "utf-8")
     return workspace
 
 
@@ -57,6 +59,9 @@ def test_a_model_looks_once_and_two_that_differ_put_photographs_in_order(workben
     assert [row["disagreement"] for row in rows] == [1.0, 1.0, 1.0]
     assert [round(row["uncertainty"], 3) for row in rows] == [1.0, 0.971, 0.881]  # of scores 0.5, 0.6, 0.7
     assert (root / "data" / "02_labelling.dvc").is_file()
+    ordered = ("--order", "score", "--scores", "data/02_labelling/ranking.parquet", "--at-most", 2)
+    planned = workbench("labelling", "plan", "unsure-first", "--labeller", "ana", "--labeller", "bo", *ordered, *at)
+    assert planned["data"]["photographs"] == 2
 
 
 def test_what_a_model_cannot_be_used_for_is_said_in_one_sentence(workbench: Run, root: Path) -> None:

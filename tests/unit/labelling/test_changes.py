@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from workbench import tables
-from workbench.domain.annotation import Instance, Shape
+from workbench.domain.annotation import Instance, Pass, Shape
 from workbench.domain.geometry import Box
 from workbench.domain.taxonomy import Taxonomy
-from workbench.labelling import changes, ranking
+from workbench.labelling import changes, ranking, snapshot
 from workbench.labelling.exchange import results_from_instances
 from workbench.labelling.label_config import LabelConfig, read_label_config
 from workbench.labelling.pairing import f1
@@ -110,3 +110,17 @@ def test_the_photograph_models_differ_about_or_are_unsure_of_comes_first() -> No
     assert differ == {"a": 2 / 3, "b": 1.0}
     by = {kind: [row["image_id"] for row in ranking.rank(unsure, differ, by=kind)] for kind in RankBy}
     assert by == {"uncertainty": ["b", "d", "a", "c"], "disagreement": ["b", "a"], "both": ["b", "d", "a", "c"]}
+
+
+def test_an_answer_given_with_a_suggestion_on_the_page_is_a_review_and_frozen_with_it(config: LabelConfig) -> None:
+    shown = [_box("left", 0)]
+    exported = _export(config, shown, shown, created_at="2026-01-01T00:00:00.000000Z", lead_time=1.0)
+    blind = copy.deepcopy(exported[0]["annotations"][0]) | {"id": 2, "unique_id": "v", "prediction": {}}
+    exported[0]["annotations"].append(blind)
+    images = {IMAGE: {"image_id": IMAGE, "width_px": 200, "height_px": 100}}
+    frozen = snapshot.read_answers(exported, images=images, config=config, pseudonym=str)
+    assert sorted(answer.pass_ for answer in frozen.annotations) == [Pass.BLIND1, Pass.REVIEW]
+    assert frozen.export is not None
+    again = snapshot.read_answers(frozen.export, images=images, config=config, pseudonym=str)
+    assert again == frozen
+    assert [row["change"] for row in _rows(config, list(frozen.export))] == ["untouched"]
