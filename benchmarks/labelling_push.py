@@ -69,21 +69,36 @@ class Server:
         """Return all projects."""
         return list(self.ask("GET", "/api/projects/?page_size=100")["results"])
 
+    def tasks(self, project_id: int) -> list[dict[str, Any]]:
+        """Return all tasks of a project."""
+        found: list[dict[str, Any]] = []
+        number, total = 1, 1
+        while len(found) < total:
+            page = self.ask("GET", f"/api/tasks/?project={project_id}&page_size=2000&page={number}")
+            found, total, number = [*found, *page["tasks"]], page["total"], number + 1
+        return found
+
+
+def photographs(folder: Path, items: int) -> Path:
+    """Make a workspace with that many admitted photographs; return it."""
+    root = measure.new_workspace(folder / "workspace")
+    drawn = measure.draw_photographs(folder / "drawn", min(items, 50), seed=6, size_wh=(160, 120))
+    measure.receive(root, measure.vary(drawn, folder / "delivery", items))
+    params = root / "params.yaml"  # what is measured is the labelling, not the search for faces
+    params.write_text(params.read_text(encoding="utf-8").replace("unreviewed: block", "unreviewed: allow"))
+    measure.workbench("intake", "--stage", "--workspace", root)
+    return root
+
 
 def measure_push(items: int, turns: int) -> measure.Ratio:
     """Return how many times longer a push takes than the bare import."""
     with measure.scratch() as folder:
-        root = measure.new_workspace(folder / "workspace")
-        measure.receive(root, measure.draw_photographs(folder / "delivery", items, seed=6, size_wh=(320, 240)))
-        params = root / "params.yaml"  # what is measured is pushing, not the search for faces
-        params.write_text(params.read_text(encoding="utf-8").replace("unreviewed: block", "unreviewed: allow"))
-        measure.workbench("intake", "--stage", "--workspace", root)
+        root = photographs(folder, items)
         with servers(root):
             server = Server(root)
             measure.workbench("labelling", "push", "--workspace", root)  # warms both, and makes the tasks to copy
             config = server.projects()[0]["label_config"]
-            listed = server.ask("GET", f"/api/tasks/?project={server.projects()[0]['id']}&page_size={items}")
-            tasks = [{"data": task["data"]} for task in listed["tasks"]]
+            tasks = [{"data": task["data"]} for task in server.tasks(server.projects()[0]["id"])]
             if len(tasks) != items:
                 msg = f"{len(tasks)} tasks were pushed for {items} photographs"
                 raise RuntimeError(msg)
@@ -115,4 +130,4 @@ def measure_push(items: int, turns: int) -> measure.Ratio:
 
 
 if __name__ == "__main__":
-    measure.present(measure_push, items=1000)
+    measure.present(measure_push, items=10_000)

@@ -1,4 +1,8 @@
-"""The synthesis stage against the engine alone: load, trace and denoise the very same scenes, write nothing."""
+"""The synthesis stage against the engine alone: load, trace and denoise the very same scenes, write nothing.
+
+Photographs of 640 x 640 pixels, 16 paths a pixel, five objects each, with all masks, poses and points. Both sides find the
+kernels that Dr.Jit compiles for a scene on disk, where the first, untimed turn left them; a new scene's cost both the same.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +10,13 @@ import shutil
 from typing import Any
 
 import measure
-import numpy as np
+import yaml
 
-from workbench.adapters.mitsuba import MitsubaRenderer
-from workbench.adapters.mitsuba_scene import described_scene
+from workbench.cli.rendering import planned_renders, resting_parts_of, studio_of
+from workbench.cli.wiring import Workspace
+from workbench.synthesis.prints import textures_of
 
-
-def watch(seen: list[tuple[MitsubaRenderer, Any, dict[str, Any]]]) -> Any:
-    """Make the renderer note what it is asked to render; return what puts it back."""
-    original = MitsubaRenderer.render
-
-    def render(self: MitsubaRenderer, scene: Any, **given: Any) -> Any:
-        seen.append((self, scene, given))
-        return original(self, scene, **given)
-
-    MitsubaRenderer.render = render  # type: ignore[method-assign]
-    return lambda: setattr(MitsubaRenderer, "render", original)
-
-
-def engine_alone(renderer: MitsubaRenderer, scene: Any, given: dict[str, Any]) -> None:
-    """Load, trace and denoise one scene."""
-    import pyoidn
-
-    mi = renderer._mi  # noqa: SLF001 -- the floor is the same engine with nothing of ours around it
-    samples = renderer._samples_per_pixel  # noqa: SLF001 -- as above
-    loaded = mi.load_dict(described_scene(mi, scene, **given, samples_per_pixel=samples), optimize=False)
-    traced = mi.render(loaded, spp=samples, seed=scene.seed)
-    raw = np.array(traced, dtype=np.float32)
-    colour, albedo, normal = (np.ascontiguousarray(raw[..., i : i + 3]) for i in (0, 3, 6))
-    pyoidn.denoise(colour, albedo=np.clip(albedo, 0, 1), normal=np.clip(normal, -1, 1), hdr=True)
+ASKED = {"size_px": 640, "samples_per_pixel": 16, "objects_per_image": [5, 5]}
 
 
 def measure_render(items: int, turns: int) -> measure.Ratio:
@@ -42,27 +24,29 @@ def measure_render(items: int, turns: int) -> measure.Ratio:
     with measure.scratch() as folder:
         root = folder / "ready"
         measure.workbench("init", root)
-        params = root / "params.yaml"
-        text = params.read_text(encoding="utf-8")
-        params.write_text(text.replace("images: 12", f"images: {items}"), encoding="utf-8")
+        params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+        params["synthesis"] |= {**ASKED, "images": items}
+        (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         for turn in range(turns + 1):
             shutil.copytree(root, folder / f"turn-{turn}", symlinks=True)
-        seen: list[tuple[MitsubaRenderer, Any, dict[str, Any]]] = []
-        put_back = watch(seen)
-        measure.workbench("synthesis", "--stage", "--workspace", folder / f"turn-{turns}")
-        put_back()
-        if len(seen) != items:
-            msg = f"the stage rendered {len(seen)} scenes in this process, not {items}: the floor would be another work"
-            raise RuntimeError(msg)
+        workspace = Workspace.find(root, quiet=True)
+        parts = resting_parts_of(workspace)
+        studio = studio_of(workspace, parts)
+        scenes = [(planned.scene, textures_of(planned.scene)) for planned in planned_renders(workspace, parts)]
+        renderer: Any = studio.renderer
 
         def floor(_turn: int) -> None:
-            for renderer, scene, given in seen:
-                engine_alone(renderer, scene, given)
+            for scene, textures in scenes:
+                renderer.radiance(scene, meshes=studio.meshes, textures=textures)
 
         def work(turn: int) -> None:
-            measure.workbench("synthesis", "--stage", "--workspace", folder / f"turn-{turn}")
+            answer = measure.workbench("synthesis", "--stage", "--workspace", folder / f"turn-{turn}")
+            if answer["data"]["rendered"] != items:
+                msg = f"the stage rendered {answer['data']['rendered']} scenes, not {items}: the floor is another work"
+                raise RuntimeError(msg)
 
-        floor(0)
+        floor(turns)
+        work(turns)
         work_s, floor_s, work_cpu_s, floor_cpu_s = measure.in_turns(work, floor, turns=turns)
     return measure.Ratio(
         name="render",
@@ -77,4 +61,4 @@ def measure_render(items: int, turns: int) -> measure.Ratio:
 
 
 if __name__ == "__main__":
-    measure.present(measure_render, items=6)
+    measure.present(measure_render, items=12)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,9 @@ import pandas as pd
 import trimesh
 import yaml
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
+from workbench.cli.main import app
 from workbench.synthesis.parts import spanner
 
 #: Kinds of object, with the materials their stand-ins are rendered in.
@@ -25,7 +25,7 @@ KINDS = {
     "hammer": ("black_oxide", "polymer", "steel"),
 }
 _SMALL = {"settings": 1, "cutouts_per_setting": 6, "cutout_px": 64, "samples_per_pixel": 2, "size_px": 160}
-_FULL = {"settings": 8, "cutouts_per_setting": 12, "cutout_px": 256, "samples_per_pixel": 16, "size_px": 640}
+_FULL = {"settings": 4, "cutouts_per_setting": 6, "cutout_px": 176, "samples_per_pixel": 8, "size_px": 480}
 
 
 def _cylinder(radius_mm: float, start_mm: float, end_mm: float, axis: int = 0) -> trimesh.Trimesh:
@@ -44,10 +44,10 @@ def _box(size_mm: tuple[float, float, float], middle_mm: tuple[float, float, flo
     return mesh
 
 
-def stand_ins(rng: np.random.Generator) -> list[tuple[str, str, trimesh.Trimesh]]:
-    """Return (kind, name, mesh in millimetres): four of each kind, in other proportions."""
+def stand_ins(rng: np.random.Generator, count: int) -> list[tuple[str, str, trimesh.Trimesh]]:
+    """Return (kind, name, mesh in millimetres): so many of each kind, in other proportions."""
     found = []
-    for number in range(4):
+    for number in range(count):
         made = spanner()
         stretch = np.array([rng.uniform(0.9, 1.6), rng.uniform(0.8, 1.2), rng.uniform(0.7, 1.2)]) * 1000
         wrench = trimesh.Trimesh(made.vertices_m * stretch, made.faces, process=False)
@@ -80,7 +80,7 @@ def render_crops(
 ) -> tuple[list[NDArray[np.uint8]], list[int]]:
     """Return crops of composed pictures and their kinds; what was made before in the workspace is used again."""
     if not (root / "dvc.yaml").is_file():
-        _make_workspace(root)
+        _make_workspace(root, variants=1 if small else 4)
     path = root / "params.yaml"
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["composition"] |= {"images": pictures, "objects_per_image": [1, 4], **(_SMALL if small else _FULL)}
@@ -100,12 +100,12 @@ def render_crops(
     return crops, kinds
 
 
-def _make_workspace(root: Path) -> None:
+def _make_workspace(root: Path, *, variants: int) -> None:
     """Make a workspace whose catalogue holds the stand-ins only."""
     _workbench("init", root)
     files = root.parent / "stand-ins"
     files.mkdir(exist_ok=True)
-    for kind, name, mesh in stand_ins(np.random.default_rng(3)):
+    for kind, name, mesh in stand_ins(np.random.default_rng(3), variants):
         path = files / f"{name}.stl"
         mesh.export(path)
         options = [part for material in KINDS[kind] for part in ("--material", material)]
@@ -117,7 +117,15 @@ def _make_workspace(root: Path) -> None:
 
 
 def _workbench(*arguments: Any) -> None:
-    line = [sys.executable, "-m", "workbench.cli.main", *(str(argument) for argument in arguments), "--json"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"workbench {arguments[0]}: {done.stdout[-800:]}{done.stderr[-800:]}")
+    """Run a command in this process.
+
+    Raises
+    ------
+    RuntimeError
+        If it does not end well.
+
+    """
+    done = CliRunner().invoke(app, [*(str(argument) for argument in arguments), "--json"])
+    if done.exit_code:
+        msg = f"workbench {arguments[0]} ended with {done.exit_code}: {done.output[-800:]}"
+        raise RuntimeError(msg) from done.exception

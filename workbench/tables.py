@@ -541,6 +541,12 @@ POSES = pa.schema(
         _field("fy_px", _REAL, "focal length along y, pixels"),
         _field("cx_px", _REAL, "principal point, pixels from the left edge"),
         _field("cy_px", _REAL, "principal point, pixels from the top edge"),
+        _field(
+            "distortion",
+            pa.list_(_REAL, 5),
+            "k1, k2, p1, p2, k3 of the lens, as OpenCV orders them; masks, boxes and keypoints have it; null for none",
+            nullable=True,
+        ),
         _field("visible_px", _INT, "pixels seen"),
         _field(
             "whole_px", _INT, "pixels the object alone would cover in a frame without edges (a frame more on each side)"

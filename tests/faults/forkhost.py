@@ -48,8 +48,64 @@ def _acknowledge_first() -> None:
     reception._take = late
 
 
+def _leave_dvc_out() -> None:
+    """Let DVC track nothing: each call takes seconds, and it has harnesses of its own."""
+    from workbench.cli import labelling_pull
+
+    labelling_pull.dvc.add = lambda _root, _paths: None
+
+
+def _ask_in_small_parts() -> None:
+    """Let a few tasks be many: three in an import, five on a page, four in an export."""
+    from workbench.adapters import label_studio, label_studio_http
+
+    label_studio.CHUNK, label_studio_http._PAGE = 3, 5
+    label_studio.NAMED = 4
+
+
+def _repeat_blindly() -> None:
+    """Send an import again when its answer is lost, without a look at what is there; take nothing back."""
+    from workbench.adapters.label_studio import LabelStudioServer
+    from workbench.domain.findings import Busy
+    from workbench.labelling import tasks
+
+    once = LabelStudioServer.import_tasks
+
+    def again(self: Any, project_id: int, new: Any) -> int:
+        while True:
+            try:
+                return once(self, project_id, new)
+            except Busy:
+                continue
+
+    LabelStudioServer.import_tasks = again  # type: ignore[method-assign]
+    tasks._surplus = lambda _tasks, _wanted: []
+
+
+def _trust_the_times() -> None:
+    """Fetch what says it was touched, and never count whether that is all."""
+    from workbench.adapters.label_studio import LabelStudioServer
+
+    class Whatever(int):
+        """A count that equals any other."""
+
+        def __eq__(self, _other: object) -> bool:
+            return True
+
+        __hash__ = int.__hash__
+
+    LabelStudioServer.count_answers = lambda _self, _project_id: Whatever()  # type: ignore[method-assign]
+
+
 #: Faults that a test may build into a command, to see that its harness reports them.
-SABOTAGE = {"no-synchronising": _forget_to_synchronise, "acknowledge-first": _acknowledge_first}
+SABOTAGE = {
+    "no-synchronising": _forget_to_synchronise,
+    "acknowledge-first": _acknowledge_first,
+    "no-dvc": _leave_dvc_out,
+    "small-parts": _ask_in_small_parts,
+    "repeat-blindly": _repeat_blindly,
+    "trust-the-times": _trust_the_times,
+}
 
 
 def _become(request: dict[str, Any]) -> None:
@@ -89,6 +145,9 @@ def main() -> None:
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = "1"
     import workbench.cli.main  # noqa: F401 -- this is the warming
+
+    if "WORKBENCH_LABEL_STUDIO_URL" in os.environ:
+        import label_studio_sdk  # noqa: F401 -- half a second, which every command to come would spend
 
     answers = os.fdopen(os.dup(1), "w")
     answers.write("ready\n")

@@ -82,7 +82,7 @@ def _submit(page: Any) -> None:
 
 def _label(page: Any, place: Mapping[str, float], label: str, shift: float) -> None:
     """Draw one box with a label, and submit."""
-    page.locator(".lsf-label:visible", has_text=re.compile(rf"^\s*{label}\b")).first.click()
+    page.locator(".lsf-label:visible", has_text=re.compile(rf"^\s*{label}\s*\d?\s*$")).first.click()
     page.mouse.move(place["x"] + place["width"] * (0.2 + shift), place["y"] + place["height"] * 0.2)
     page.mouse.down()
     page.mouse.move(place["x"] + place["width"] * (0.6 + shift), place["y"] + place["height"] * 0.7, steps=6)

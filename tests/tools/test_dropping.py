@@ -30,7 +30,7 @@ def test_the_same_fall_ends_the_same_to_the_bit() -> None:
 def test_what_falls_into_an_open_box_lies_on_its_floor() -> None:
     box, ring = open_box(), washer()
     middle = (box.vertices_m.min(axis=0) + box.vertices_m.max(axis=0)) / 2
-    held, fallen = drop([box, ring], [at(-middle[0], -middle[1], 0.001), at(0, 0, 0.06)], half_m=0.2)
+    (held, fallen), _ = drop([box, ring], [at(-middle[0], -middle[1], 0.001), at(0, 0, 0.06)], half_m=0.2)
     low = (ring.vertices_m @ np.reshape(fallen, (4, 4))[:3, :3].T)[:, 2].min() + np.reshape(fallen, (4, 4))[2, 3]
     # On the floor of 3 mm, not on a lid over the rim at 22 mm.
     assert 0.002 < low < 0.008
@@ -39,7 +39,8 @@ def test_what_falls_into_an_open_box_lies_on_its_floor() -> None:
 
 def test_nothing_falls_through_the_table_or_leaves_the_walls() -> None:
     bricks = [toy_brick()] * 6
-    poses = drop(bricks, [at(0.01 * i, 0, 0.02 + 0.03 * i) for i in range(6)], half_m=0.06)
+    poses, pressed_m = drop(bricks, [at(0.01 * i, 0, 0.02 + 0.03 * i) for i in range(6)], half_m=0.06)
+    assert 0 <= pressed_m < 2e-4
     for pose in poses:
         posed = toy_brick().vertices_m @ np.reshape(pose, (4, 4))[:3, :3].T + np.reshape(pose, (4, 4))[:3, 3]
         assert posed[:, 2].min() > -2e-4
@@ -47,7 +48,7 @@ def test_nothing_falls_through_the_table_or_leaves_the_walls() -> None:
 
 
 def test_no_parts_no_poses() -> None:
-    assert drop([], [], half_m=0.1) == []
+    assert drop([], [], half_m=0.1) == ([], 0.0)
 
 
 @pytest.mark.parametrize("make", [entry[4] for entry in BUILTIN], ids=[entry[0] for entry in BUILTIN])

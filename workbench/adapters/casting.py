@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.adapters.lens import undistorted
-from workbench.adapters.mitsuba_scene import TABLE_HALF_M
+from workbench.adapters.mitsuba_scene import table_shape
 from workbench.domain.scene import Camera, Card, PlacedPart, Scene, distorted
 from workbench.ports import Mesh
 
@@ -138,9 +138,7 @@ def bare_scene(mi: Any, thing: PlacedPart | Card, mesh: Mesh | None) -> Any:
 
 def bare_world(mi: Any, scene: Scene, meshes: Mapping[str, Mesh]) -> Any:
     """Return the loaded scene without light or look, its shapes called as `described_scene` calls them."""
-    turned = mi.ScalarTransform4f().rotate([0, 0, 1], scene.table.turn_deg)
-    half = turned @ mi.ScalarTransform4f().scale([TABLE_HALF_M, TABLE_HALF_M, 1])
-    world: dict[str, Any] = {"type": "scene", "table": {"type": "rectangle", "to_world": half}}
+    world: dict[str, Any] = {"type": "scene", "table": table_shape(mi, scene.table, {"type": "diffuse"})}
     for i, thing in enumerate(scene.instances):
         mesh = meshes[thing.part_id] if isinstance(thing, PlacedPart) else None
         world[f"instance{i:03d}"] = _bare(mi, thing, mesh)

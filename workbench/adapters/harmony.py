@@ -19,6 +19,8 @@ _GREY = 0.18
 _WHITE_RANGE = (0.18, 1.15)
 #: Of the colour that the surface as a whole suggests, this share is taken for the light's: wood is brown by itself.
 _TINT_SHARE = 0.4
+#: And never more than from candlelight-like amber to open shade, in the logarithm of red over green.
+_MOST_TINT = 0.25
 #: Norm of the colour constancy (Finlayson and Trezzi, "Shades of Gray", 2004, found 6 to be best).
 _NORM = 6
 #: Blur added on purpose to measure the blur that is there (Zhuo and Sim, "Defocus map estimation", 2011).
@@ -83,9 +85,14 @@ def _white(luminance: Pixels) -> float:
 
 
 def _tint(linear: Pixels) -> Pixels:
-    """Return the colour of the light, of luminance 1."""
+    """Return the colour of the light, of luminance 1.
+
+    Lamps and skies are amber to blue, hardly ever green: what a surface has of green or magenta is its own.
+    """
     norms = np.mean(linear.reshape(-1, 3).astype(np.float64) ** _NORM, axis=0) ** (1 / _NORM)
-    tint = (np.maximum(norms, 1e-4) / max(float(norms.mean()), 1e-4)) ** _TINT_SHARE
+    red, _, blue = np.log(np.maximum(norms, 1e-4))
+    amber = float(np.clip((red - blue) / 2 * _TINT_SHARE, -_MOST_TINT, _MOST_TINT))
+    tint = np.exp([amber, 0.0, -amber])
     return np.asarray(tint / float(tint @ _LUMINANCE), np.float32)
 
 

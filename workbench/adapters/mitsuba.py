@@ -23,6 +23,9 @@ from workbench.domain.findings import refused
 from workbench.domain.scene import PlacedPart, Scene
 from workbench.ports import Labels, Mesh, Rendering
 
+#: Ends of the names of a scene's parameters that the engine would take for constants.
+_CONSTANTS = ("aperture_radius", "focus_distance", "room.scale", "to_world")
+
 
 class MitsubaRenderer:
     """Fits `workbench.ports.Renderer`.
@@ -103,18 +106,32 @@ class MitsubaRenderer:
 
     def _loaded(self, scene: Scene, meshes: Mapping[str, Mesh], textures: Mapping[str, Any]) -> Any:
         described = described_scene(self._mi, scene, meshes, textures, samples_per_pixel=self._samples_per_pixel)
-        return self._mi.load_dict(described, optimize=False)
+        loaded = self._mi.load_dict(described, optimize=False)
+        return loaded if self._variant.startswith("scalar") else _made_opaque(self._mi, loaded)
 
     def _light(self, loaded: Any, seed: int, *, denoised: bool = True) -> NDArray[np.float32]:
-        """Return a loaded scene's light, (h, w, 3); albedo and normals guide the denoiser."""
+        """Return a loaded scene's light, (h, w, 3); albedo and normals guide the denoiser.
+
+        Light and guides are traced one after the other, of the same seed and so of the same samples: an integrator that
+        gives both traces every path twice.
+        """
         import pyoidn
 
-        raw = np.array(self._mi.render(loaded, spp=self._samples_per_pixel, seed=seed), dtype=np.float32)
-        colour, albedo, normal = (np.ascontiguousarray(raw[..., i : i + 3]) for i in (0, 3, 6))
+        colour, guides = (
+            np.array(self._mi.render(loaded, integrator=one, spp=self._samples_per_pixel, seed=seed), np.float32)
+            for one in self._integrators
+        )
         if not denoised:
             return colour
+        albedo, normal = (np.ascontiguousarray(guides[..., i : i + 3]) for i in (0, 3))
         smooth = pyoidn.denoise(colour, albedo=np.clip(albedo, 0, 1), normal=np.clip(normal, -1, 1), hdr=True)
         return np.asarray(smooth, np.float32)
+
+    @cached_property
+    def _integrators(self) -> tuple[Any, Any]:
+        """What traces the light, and what traces albedo and normals."""
+        path = {"type": "path", "max_depth": 6}
+        return self._mi.load_dict(path), self._mi.load_dict({"type": "aov", "aovs": "albedo:albedo,normal:sh_normal"})
 
     def label(
         self,
@@ -173,6 +190,23 @@ class MitsubaRenderer:
         )
         box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
         return inside, int(covered.sum()), box
+
+
+def _made_opaque(mi: Any, loaded: Any) -> Any:
+    """Return a loaded scene whose numbers are data to the compiled code, not part of it.
+
+    Otherwise nearly every scene is one more kernel to be compiled, which takes longer than to render a small picture.
+    """
+    import drjit
+
+    parameters = mi.traverse(loaded)
+    for key in parameters.keys():  # noqa: SIM118 -- no mapping: iterating over it gives pairs
+        value = parameters[key]
+        if key.endswith(_CONSTANTS) and not isinstance(value, float | int):
+            drjit.make_opaque(value)
+            parameters[key] = value
+    parameters.update()
+    return loaded
 
 
 def _best_variant() -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.adapters.lens import straight_size
-from workbench.adapters.shading import box_coordinates, corner_normals
+from workbench.adapters.shading import box_coordinates, corner_normals, edge_coordinates
 from workbench.domain.scene import PART_COLOURS, Camera, Card, Environment, Light, Material, PlacedPart, Scene, Table
 from workbench.ports import Mesh
 
@@ -26,17 +26,12 @@ TABLE_HALF_M = 1.5
 def described_scene(
     mi: Any, scene: Scene, meshes: Mapping[str, Mesh], textures: Mapping[str, Any], *, samples_per_pixel: int
 ) -> dict[str, Any]:
-    """Return what ``mi.load_dict`` takes: the whole scene with albedo and normals beside the colours.
+    """Return what ``mi.load_dict`` takes: the whole scene.
 
     Instance i of `Scene.instances` is the shape called ``instance{i:03d}``.
     """
     described: dict[str, Any] = {
         "type": "scene",
-        "integrator": {
-            "type": "aov",
-            "aovs": "albedo:albedo,normal:sh_normal",
-            "inner": {"type": "path", "max_depth": 6},
-        },
         "sensor": _sensor(mi, scene.camera, samples_per_pixel),
         "room": _room(mi, scene.environment, textures["room"]),
         "table": _table(mi, scene.table, textures),
@@ -95,29 +90,40 @@ def _lamp(mi: Any, light: Light) -> dict[str, Any]:
     }
 
 
-def _table(mi: Any, table: Table, textures: Mapping[str, Any]) -> dict[str, Any]:
-    repeat = mi.ScalarTransform3f().scale(2 * TABLE_HALF_M / table.tile_m)
-    bsdf = _principled(_bitmap(mi, textures["table"], to_uv=repeat), metallic=table.metallic, roughness=table.roughness)
+def _table(mi: Any, table: Table, textures: Mapping[str, Any]) -> Any:
+    bsdf = _principled(_bitmap(mi, textures["table"]), metallic=table.metallic, roughness=table.roughness)
     if table.relief_m:
-        bsdf = _raised(mi, bsdf, textures["table_relief"], table.relief_m, to_uv=repeat)
-    turned = mi.ScalarTransform4f().rotate([0, 0, 1], table.turn_deg)
-    return {
-        "type": "rectangle",
-        "to_world": turned @ mi.ScalarTransform4f().scale([TABLE_HALF_M, TABLE_HALF_M, 1]),
-        "bsdf": {"type": "twosided", "inner": bsdf},
-    }
+        bsdf = _raised(mi, bsdf, textures["table_relief"], table.relief_m)
+    return table_shape(mi, table, {"type": "twosided", "inner": bsdf})
 
 
-def _bitmap(mi: Any, texture: NDArray[np.float32], **more: Any) -> dict[str, Any]:
+def table_shape(mi: Any, table: Table, bsdf: dict[str, Any]) -> Any:
+    """Return the table top as two triangles; texture coordinates count its tiles."""
+    turn = np.radians(table.turn_deg)
+    square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * TABLE_HALF_M
+    turned = square @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    properties = mi.Properties()
+    properties["mesh_bsdf"] = mi.load_dict(bsdf)
+    shape = mi.Mesh("table", 4, 2, has_vertex_texcoords=True, props=properties)
+    parameters = mi.traverse(shape)
+    parameters["vertex_positions"] = np.column_stack([turned, np.zeros(4)]).ravel().astype(np.float32)
+    # Not by the texture's own scale: that is a constant in the engine's code, which is then compiled anew for each scene.
+    parameters["vertex_texcoords"] = ((square + TABLE_HALF_M) / table.tile_m).ravel().astype(np.float32)
+    parameters["faces"] = np.array([0, 1, 2, 0, 2, 3], np.uint32)
+    parameters.update()
+    return shape
+
+
+def _bitmap(mi: Any, texture: NDArray[np.float32]) -> dict[str, Any]:
     """Return a texture of sRGB values in [0, 1]."""
     bytes_hwc = np.ascontiguousarray(np.round(np.clip(texture, 0, 1) * 255).astype(np.uint8))
-    return {"type": "bitmap", "bitmap": mi.Bitmap(bytes_hwc), "raw": False, **more}
+    return {"type": "bitmap", "bitmap": mi.Bitmap(bytes_hwc), "raw": False}
 
 
-def _numbers(mi: Any, texture: NDArray[np.float32], **more: Any) -> dict[str, Any]:
+def _numbers(mi: Any, texture: NDArray[np.float32]) -> dict[str, Any]:
     """Return a texture of plain numbers, a colour's or one a pixel."""
     pixels = texture if texture.ndim == 3 else texture[..., None]  # noqa: PLR2004 -- rows, columns, channels
-    return {"type": "bitmap", "bitmap": mi.Bitmap(np.ascontiguousarray(pixels, np.float32)), "raw": True, **more}
+    return {"type": "bitmap", "bitmap": mi.Bitmap(np.ascontiguousarray(pixels, np.float32)), "raw": True}
 
 
 def _card(mi: Any, card: Card, print_hwc: NDArray[np.float32] | None) -> dict[str, Any]:
@@ -147,6 +153,8 @@ def _part(mi: Any, part: PlacedPart, meshes: Mapping[str, Mesh], finish: Any) ->
     printed = material.relief_m > 0
     # A seam comes once in a printed part's girth, layers many times in its height.
     uv = box_coordinates(corners, material.texture_period_m, across=8.0 if printed else 1.0, printed=printed)
+    if finish is not None and finish.edge_uv is not None:
+        uv = edge_coordinates(corners, mesh.faces, uv, finish.edge_uv)
     parameters["vertex_positions"] = np.ravel(corners @ pose[:3, :3].T + pose[:3, 3]).astype(np.float32)
     parameters["vertex_normals"] = np.ravel(normals @ pose[:3, :3].T).astype(np.float32)
     parameters["vertex_texcoords"] = np.ravel(uv).astype(np.float32)
@@ -162,21 +170,20 @@ def _skin(mi: Any, material: Material, finish: Any, *, coloured: bool) -> dict[s
     own = coloured and material.texture == PART_COLOURS
     bsdf = _principled(
         {"type": "mesh_attribute", "name": "face_rgb"} if own else _numbers(mi, finish.colour_hwc),
-        metallic=material.metallic,
+        metallic=_numbers(mi, np.full((1, 1), material.metallic, np.float32)),
         roughness=_numbers(mi, finish.roughness_hw),
     )
-    if finish.relief_hw is not None:
-        bsdf = _raised(mi, bsdf, finish.relief_hw, material.relief_m)
-    return {"type": "twosided", "inner": bsdf}
+    # Smooth or raised, metal or not, all parts are of one build: each other build is one more thing to compile for.
+    relief_hw = finish.relief_hw if finish.relief_hw is not None else np.zeros((2, 2), np.float32)
+    return {"type": "twosided", "inner": _raised(mi, bsdf, relief_hw, material.relief_m)}
 
 
-def _raised(
-    mi: Any, bsdf: dict[str, Any], relief_hw: NDArray[np.float32], height_m: float, **more: Any
-) -> dict[str, Any]:
-    return {"type": "bumpmap", "scale": height_m, "height": _numbers(mi, relief_hw, **more), "bsdf": bsdf}
+def _raised(mi: Any, bsdf: dict[str, Any], relief_hw: NDArray[np.float32], height_m: float) -> dict[str, Any]:
+    # The height goes into the picture, as a scale would be one more constant to compile for.
+    return {"type": "bumpmap", "scale": 1.0, "height": _numbers(mi, relief_hw * np.float32(height_m)), "bsdf": bsdf}
 
 
-def _principled(base_color: dict[str, Any], *, metallic: float, roughness: Any) -> dict[str, Any]:
+def _principled(base_color: dict[str, Any], *, metallic: Any, roughness: Any) -> dict[str, Any]:
     return {
         "type": "principled",
         "base_color": base_color,

@@ -21,7 +21,9 @@ Points = NDArray[np.float64]
 
 #: Cells along the longest side of a part, and their least size.
 _CELLS, _LEAST_CELL_M = 5, 0.004
-_STEP_S, _LEAST_S, _MOST_S = 0.002, 0.3, 2.5
+_STEP_S, _LEAST_S, _MOST_S = 0.002, 0.4, 3.0
+#: Less than the earth's, in m/s2: what lies still lies the same, but nothing flies so fast that it passes through.
+_GRAVITY = 4.0
 #: Slower than this, in m/s and rad/s, is at rest.
 _STILL = 0.004
 #: Where parts are put down is rounded to this: the last bits of a sine differ between kinds of CPU, and a heap of
@@ -29,8 +31,10 @@ _STILL = 0.004
 _DECIMALS = 6
 
 
-def drop(meshes: Sequence[Mesh], starts: Sequence[Pose], *, half_m: float) -> list[Pose]:
-    """Return where parts come to rest that are let go at ``starts``; the same arguments give the same poses.
+def drop(meshes: Sequence[Mesh], starts: Sequence[Pose], *, half_m: float) -> tuple[list[Pose], float]:
+    """Return where parts come to rest that are let go at ``starts``, and how deep any two then press into one another.
+
+    The same arguments give the same poses. A hit may drive a thin part into another; the depth, metres, tells.
 
     Parameters
     ----------
@@ -43,7 +47,7 @@ def drop(meshes: Sequence[Mesh], starts: Sequence[Pose], *, half_m: float) -> li
     import mujoco
 
     if not meshes:
-        return []
+        return [], 0.0
     model = _described(mujoco, meshes, [np.round(np.reshape(start, (4, 4)), _DECIMALS) for start in starts], half_m)
     data = mujoco.MjData(model)
     steps = 0
@@ -52,7 +56,8 @@ def drop(meshes: Sequence[Mesh], starts: Sequence[Pose], *, half_m: float) -> li
         steps += 1
         if steps * _STEP_S > _LEAST_S and np.abs(data.qvel).max() < _STILL:
             break
-    return [_pose(data.xpos[i + 1], data.xmat[i + 1]) for i in range(len(meshes))]
+    poses = [_pose(data.xpos[i + 1], data.xmat[i + 1]) for i in range(len(meshes))]
+    return poses, max([0.0, *(-float(contact.dist) for contact in data.contact)])
 
 
 def _pose(position_m: Points, rotation: Points) -> Pose:
@@ -66,6 +71,7 @@ def _described(mujoco: Any, meshes: Sequence[Mesh], starts: Sequence[Points], ha
     """Return the compiled model: table, walls, and a free body a part."""
     spec = mujoco.MjSpec()
     spec.option.timestep = _STEP_S
+    spec.option.gravity = [0, 0, -_GRAVITY]
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     contact = {

@@ -49,9 +49,9 @@ def _exposed(light: Picture, camera: Camera) -> Picture:
     luminance = (light * np.asarray(camera.white_balance_rgb)) @ _LUMINANCE
     # By the log-average luminance (Reinhard et al., 2002), but its square root, so that a black cloth stays dark.
     key = np.exp(np.mean(np.log(luminance + 1e-3)))
-    # Phones also give way to highlights: the brightest hundredth is held near white.
-    gain = min(0.4 / np.sqrt(key), 1.15 / max(float(np.percentile(luminance, 98)), 1e-6))
-    return np.asarray(light * gain * 2.0**camera.exposure_ev)
+    # Phones also give way to highlights, the brightest fiftieth, but not for more than a stop.
+    even, held = 0.4 / np.sqrt(key), 1.15 / max(float(np.percentile(luminance, 98)), 1e-6)
+    return np.asarray(light * min(even, max(held, even / 2)) * 2.0**camera.exposure_ev)
 
 
 def _fall_off(camera: Camera) -> Picture:

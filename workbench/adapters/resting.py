@@ -11,6 +11,8 @@ from workbench.ports import Mesh
 
 #: A part whose least side is this share of its largest is a sheet: it lies on one side or the other.
 _SHEET_FRAC = 1e-4
+#: So high a sheet lies above the table: in it, it would flicker.
+_SHEET_LIFT_M = 0.0002
 
 
 def resting_poses(
@@ -26,12 +28,13 @@ def resting_poses(
     spread = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
     if len(points) < 4 or spread.S[2] <= _SHEET_FRAC * spread.S[0]:  # noqa: PLR2004 -- fewer span no solid
         normals = np.array([spread.Vh[-1], -spread.Vh[-1]]) if len(points) > 2 else np.array([[0.0, 0, -1]])  # noqa: PLR2004
-        shares = np.full(len(normals), 1 / len(normals))
+        shares, lift_m = np.full(len(normals), 1 / len(normals)), _SHEET_LIFT_M
     else:
         normals, shares = _stable_faces(points)
+        lift_m = 0.0
     order = sorted(range(len(shares)), key=lambda i: (-round(float(shares[i]), 9), *np.round(normals[i], 6)))
     kept = [i for i in order if shares[i] >= least_share][:most] or order[:1]
-    return tuple(_standing(points, normals[i]) for i in kept), tuple(float(shares[i]) for i in kept)
+    return tuple(_standing(points, normals[i], lift_m=lift_m) for i in kept), tuple(float(shares[i]) for i in kept)
 
 
 def _stable_faces(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -86,8 +89,8 @@ def _within(
     return np.asarray(np.min(sides, axis=0) >= -1e-9 * size)
 
 
-def _standing(points: NDArray[np.float64], normal: NDArray[np.float64]) -> Pose:
-    """Return the pose that turns a face down onto the table and its lowest point to z = 0."""
+def _standing(points: NDArray[np.float64], normal: NDArray[np.float64], *, lift_m: float) -> Pose:
+    """Return the pose that turns a face down onto the table and its lowest point to z = ``lift_m``."""
     down = np.array([0.0, 0.0, -1.0])
     cosine = float(normal @ down)
     axis = np.cross(normal, down)
@@ -98,5 +101,5 @@ def _standing(points: NDArray[np.float64], normal: NDArray[np.float64]) -> Pose:
     matrix[:3, :3] = turned
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     matrix[:2, 3] = -(turned @ middle)[:2]
-    matrix[2, 3] = -float((points @ turned[2]).min())
+    matrix[2, 3] = lift_m - float((points @ turned[2]).min())
     return tuple(float(value) + 0.0 for value in np.round(matrix.ravel(), 12))

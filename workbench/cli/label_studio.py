@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from workbench.adapters.label_studio import LabelStudioServer
+from workbench.adapters.label_studio_http import TIMEOUT_S
 from workbench.cli.wiring import Workspace
 from workbench.domain.findings import busy, refused
 
@@ -15,7 +16,8 @@ from workbench.domain.findings import busy, refused
 def connect(workspace: Workspace) -> tuple[LabelStudioServer, Path]:
     """Return the Label Studio that `workbench up` started, and the folder it serves photographs from.
 
-    WORKBENCH_LABEL_STUDIO_URL, _TOKEN and _MEDIA_ROOT name a server that somebody else runs.
+    WORKBENCH_LABEL_STUDIO_URL, _TOKEN and _MEDIA_ROOT name a server that somebody else runs; _TIMEOUT_S says how long an
+    answer is waited for.
 
     Raises
     ------
@@ -44,7 +46,8 @@ def connect(workspace: Workspace) -> tuple[LabelStudioServer, Path]:
             "cannot be asked without an access token.",
             "Start it with `workbench up`, or set WORKBENCH_LABEL_STUDIO_TOKEN.",
         )
-    return LabelStudioServer(url, token), Path(media_root) if media_root else workspace.layout.data
+    timeout_s = float(os.environ.get("WORKBENCH_LABEL_STUDIO_TIMEOUT_S") or TIMEOUT_S)
+    return LabelStudioServer(url, token, timeout_s=timeout_s), Path(media_root) if media_root else workspace.layout.data
 
 
 def _read(path: Path) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -198,15 +199,9 @@ def _look_once(workspace: Workspace, campaign: Campaign) -> tuple[CampaignPlan, 
             if (desk := campaign.desk(title)) is not None
         }
     except Busy as error:
+        also = "The plan is made as if nothing had been pushed yet."
         findings += [
-            Finding(
-                code=finding.code,
-                subject=finding.subject,
-                message=f"{finding.message} The plan is made as if nothing had been pushed yet.",
-                remedy=finding.remedy,
-                severity=Severity.NOTE,
-            )
-            for finding in error.findings
+            replace(finding, message=f"{finding.message} {also}", severity=Severity.NOTE) for finding in error.findings
         ]
     return make(there, media_root), findings, held
 
@@ -226,9 +221,9 @@ def push_campaign(workspace: Workspace, name: str, *, suggest: Suggest, dry_run:
         plans.append(planned)
         return [(targets.of(desk), lacking) for desk, lacking in planned.desks.items()]
 
-    bring(workspace, server, look, media_root=media_root, dry_run=dry_run)
+    _, done = bring(workspace, server, look, media_root=media_root, dry_run=dry_run)
     verb = "would be added" if dry_run else "added"
-    return _report(campaign, plans[0], [*told, *findings], verb=verb, after="")
+    return _report(campaign, plans[0], [*told, *findings], verb=verb, removed=done.removed)
 
 
 class _Targets:
@@ -256,7 +251,15 @@ class _Targets:
         return self._made[desk]
 
 
-def _report(campaign: Campaign, planned: CampaignPlan, findings: Sequence[Finding], *, verb: str, after: str) -> Report:
+def _report(
+    campaign: Campaign,
+    planned: CampaignPlan,
+    findings: Sequence[Finding],
+    *,
+    verb: str,
+    after: str = "",
+    removed: int = 0,
+) -> Report:
     new = sum(len(plan.new) for plan in planned.desks.values())
     kept = sum(plan.kept for plan in planned.desks.values())
     rows = [_seat_row(seat, planned) for seat in campaign.labellers]
@@ -269,7 +272,7 @@ def _report(campaign: Campaign, planned: CampaignPlan, findings: Sequence[Findin
             "photographs": len(planned.photographs),
             "new": new,
             "kept": kept,
-            "removed": sum(len(plan.surplus) for plan in planned.desks.values()),
+            "removed": removed,
             "checks": sum(planned.assignment.gold.values()),
             "short": len(planned.assignment.short),
             "desks": {desk.title: len(plan.new) for desk, plan in planned.desks.items()},

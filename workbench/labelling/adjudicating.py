@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -198,7 +199,12 @@ def _name(names: Mapping[str, str], shown: Shown) -> str:
 
 
 def _in_names(detail: str, shown: Shown) -> str:
-    """Return a sentence with the names of categories in place of their codes."""
-    for code in sorted((code for code in shown.taxonomy.codes if "." in code), key=len, reverse=True):
-        detail = detail.replace(code, f"“{shown.taxonomy.category(code).name(shown.language)}”")
-    return detail
+    """Return a sentence with the names of categories, questions and their values in place of the codes."""
+    names = {each.code: each.name(shown.language) for each in shown.taxonomy.categories if "." in each.code}
+    for facet in shown.taxonomy.facets:
+        rejects = facet.code == REJECT and "cannot be labelled" in detail
+        if rejects or re.search(rf"\b{re.escape(facet.code)}\b", detail):
+            names[facet.code] = _name(facet.names, shown)
+            names |= {value: _name(said, shown) for value, said in facet.values.items()}
+    codes = "|".join(re.escape(code) for code in sorted(names, key=len, reverse=True))
+    return re.sub(rf"(?<![\w.])({codes})(?![\w.]*\w)", lambda match: f"“{names[match[0]]}”", detail)

@@ -27,7 +27,7 @@ COLUMNS: Mapping[str, str] = {
     "tags": "list of what was answered about it as a whole, each as question=value",
     "answers": "how many answers this project has about it, checks not counted",
     "annotators": "how many people gave them",
-    "status": "agreed, disagreed, single, imported or adjudicated; None before adjudication",
+    "status": "agreed, disagreed, single, imported, adjudicated or rejected; None before adjudication",
     "disagreements": "how many disagreements there are about it",
     "truth": "whether its labels are settled: agreed or adjudicated",
 }

@@ -127,7 +127,8 @@ def _fields(results: Sequence[Any], config: LabelConfig) -> tuple[dict[str, str]
         name = item.get("from_name")
         if name not in VERDICT_FIELDS:
             continue
-        value = item.get("value") or {}
+        value = item.get("value")
+        value = value if isinstance(value, Mapping) else {}
         given = value.get("choices") if name == "verdict" else value.get("text")
         lines = [given] if isinstance(given, str) else given
         fits = isinstance(lines, list) and lines and all(isinstance(line, str) for line in lines)

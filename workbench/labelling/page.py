@@ -33,9 +33,9 @@ _LETTER_COLOURS = dict(zip(LETTERS, ("#0b57d0", "#d95f02", "#7b3fa0"), strict=Tr
 IMAGE_NAME = "image"
 
 _STYLE = (
-    ".wb-page { display: flex; gap: 12px; align-items: flex-start }"
+    ".wb-page { display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-start }"
     " .wb-labels { flex: 0 0 270px; max-height: 82vh; overflow-y: auto }"
-    " .wb-photo { flex: 1 1 auto; min-width: 0 }"
+    " .wb-photo { flex: 1 1 320px; min-width: 0 }"
     " .wb-wide { flex-basis: 400px } .wb-hidden { display: none }"
     " .wb-questions { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 4px 20px }"
 )
@@ -43,7 +43,7 @@ _STYLE = (
 
 #: The photograph keeps its place; only words turn.
 _FROM_THE_RIGHT = (
-    ".wb-labels, .wb-questions { direction: rtl; text-align: right }"
+    ".wb-labels, .wb-photo table, .wb-questions { direction: rtl; text-align: right }"
     " .wb-labels [class*=hotkey] { margin-inline: 0.5em }"
 )
 

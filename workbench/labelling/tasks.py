@@ -95,11 +95,12 @@ def plan_tasks(
         tasks_of[there.sha256].append(there)
     known = {task.sha256: task for task in existing}
     rows = {row["image_id"]: row for row in images if not row["excluded"]}
+    folder, served = data.as_posix(), media_root.as_posix()
     new, late, moved, surplus, media = [], [], [], [], set()
     for image_id in sorted(rows) if order is None else [image_id for image_id in order if image_id in rows]:
         row = rows[image_id]
-        place = served_place(data / row["path"], media_root)
-        media.add(place.parts[0])
+        place = _served(f"{folder}/{row['path']}", served)
+        media.add(place.partition("/")[0])
         task = known.get(image_id)
         if task is None:
             shown = [dict(ready[image_id])] if image_id in ready else []
@@ -131,7 +132,7 @@ def _surplus(tasks: Sequence[LabellerTask], wanted: int) -> list[int]:
     return sorted(untouched, reverse=True)[:too_many]
 
 
-def task_data(row: Mapping[str, Any], place: PurePosixPath, *, bare: bool = False) -> dict[str, str]:
+def task_data(row: Mapping[str, Any], place: PurePosixPath | str, *, bare: bool = False) -> dict[str, str]:
     """Return what a task carries about a photograph: nothing that its labellers need not see."""
     shown = {"image": f"/data/local-files/?d={quote(str(place))}", "sha256": row["image_id"]}
     if bare:
@@ -148,13 +149,16 @@ def served_place(file: Path, media_root: Path) -> PurePosixPath:
         ``labelling.outside-media`` if it does not lie in that folder.
 
     """
-    try:
-        place = PurePosixPath(file.relative_to(media_root).as_posix())
-    except ValueError as error:
+    return PurePosixPath(_served(file.as_posix(), media_root.as_posix()))
+
+
+def _served(file: str, media_root: str) -> str:
+    """Return the same of paths with forward slashes: a push asks it of thousands."""
+    if not file.startswith(f"{media_root}/"):
         raise refused(
             "labelling.outside-media",
-            file.name,
+            PurePosixPath(file).name,
             "does not lie in the folder that Label Studio may serve.",
             "Restart the servers of this workspace with `workbench up`.",
-        ) from error
-    return place
+        )
+    return file[len(media_root) + 1 :]

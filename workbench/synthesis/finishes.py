@@ -17,6 +17,9 @@ Field = NDArray[np.float64]
 
 _SIZE_PX = 512
 _DUST_RGB = (0.50, 0.47, 0.43)
+#: Rows and columns of the texture that edges take theirs from, and the same as coordinates, a texel within.
+_EDGE = np.s_[8:16, 8:104]
+_EDGE_UV = (9 / _SIZE_PX, 9 / _SIZE_PX, 103 / _SIZE_PX, 15 / _SIZE_PX)
 #: What shows where a finish is rubbed off: the metal below, or lighter, stressed plastic.
 _BELOW = {"black_oxide": 0.45, "blued": 0.48, "anodised": 0.62, "lacquered_steel": 0.40}
 
@@ -33,12 +36,16 @@ class Finish:
         In [0, 1].
     relief_hw
         Height in [0, 1], times the material's ``relief_m``; null where the material has none.
+    edge_uv
+        Where the texture is rubbed through as edges are: least u and v, then most. Faces that break an edge take
+        their coordinates from there. Null where the material has no finish to rub.
 
     """
 
     colour_hwc: NDArray[np.float32]
     roughness_hw: NDArray[np.float32]
     relief_hw: NDArray[np.float32] | None
+    edge_uv: tuple[float, float, float, float] | None = None
 
 
 @cache
@@ -76,7 +83,11 @@ def finish(material: Material) -> Finish:
     rough = material.roughness + 0.05 * wear * stock["blot"] + 0.06 * stock["cloud"] * (0.3 + wear)
     colour = base[..., None] * np.asarray(material.base_rgb)
     rubbed = _smooth_step(stock["cloud"] * 0.7 + stock["blot"] * 0.55 + stock["grain"] * 0.3, 2.9 - 1.9 * wear, 0.5)
-    rubbed = np.maximum(rubbed * (material.name in _BELOW), stock["scratch"] * wear)
+    rubbed = np.maximum(rubbed * (material.name in _BELOW), 0.55 * stock["scratch"] * wear)
+    if material.texture != "layers":
+        # Elsewhere on the part this spot is one more blemish.
+        edge = 0.35 + 0.3 * stock["blot"] + 0.25 * stock["grain"] + 0.6 * wear
+        rubbed[_EDGE] = np.clip(edge, 0, 1)[_EDGE] * min(1.0, 2 * wear)
     below = _BELOW.get(material.name)
     if below is not None:
         colour += rubbed[..., None] * (below - colour) * 0.85
@@ -95,6 +106,7 @@ def finish(material: Material) -> Finish:
         colour_hwc=np.clip(colour, 0.004, 0.97).astype(np.float32),
         roughness_hw=np.clip(rough, 0.08, 1).astype(np.float32),
         relief_hw=None if relief is None else relief.astype(np.float32),
+        edge_uv=None if material.texture == "layers" else _EDGE_UV,
     )
 
 

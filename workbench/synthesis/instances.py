@@ -149,6 +149,7 @@ def pose_rows(
                 "fy_px": camera.focal_px,
                 "cx_px": camera.centre_px[0],
                 "cy_px": camera.centre_px[1],
+                "distortion": list(camera.distortion) if any(camera.distortion) else None,
                 "visible_px": visible,
                 "whole_px": whole,
                 "visible_frac": visible / inside,

@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from workbench.domain.scene import Pose
 from workbench.ports import Mesh
 
-#: Lets meshes go at given poses within walls so far from the middle, and gives the poses in which they come to rest.
-Drop = Callable[..., list[Pose]]
+#: Lets meshes go at given poses within walls so far from the middle; gives the poses in which they come to rest, and how
+#: deep any two then press into one another, in metres.
+Drop = Callable[..., tuple[list[Pose], float]]
 
 Matrix = NDArray[np.float64]
 
 _TRIES = 80
 _GAP_M = 0.004
+#: Falls are tried so often until none presses deeper than this into another.
+_FALLS, _PRESSED_M = 4, 0.00015
 #: Outside the walls, or below the table, no part can have come to rest.
 _SUNK_M = 0.002
 
@@ -71,7 +74,7 @@ def lay_in_rows(
     things: Sequence[Lying], rng: np.random.Generator, *, spread_m: float, taken: list[shapely.Polygon]
 ) -> list[Matrix | None]:
     """Return a pose for each thing, in rows from left to right, long sides much alike turned. ``taken`` grows."""
-    gap, wide = rng.uniform(0.008, 0.025), 2.2 * spread_m
+    gap, wide = rng.uniform(0.008, 0.025), max(0.16, 1.3 * spread_m)
     x = y = deep = 0.0
     poses: list[Matrix] = []
     for thing in things:
@@ -98,26 +101,20 @@ def lay_in_rows(
 def let_fall(
     things: Sequence[Lying], rng: np.random.Generator, drop: Drop, *, spread_m: float, taken: list[shapely.Polygon]
 ) -> list[Matrix | None]:
-    """Return where the things come to rest that are let go above the table; null for one that got out. ``taken`` grows."""
-    starts: list[Pose] = []
-    balls: list[tuple[Matrix, float]] = []
-    for thing in things:
-        middle = (thing.mesh.vertices_m.min(axis=0) + thing.mesh.vertices_m.max(axis=0)) / 2
-        radius = float(np.linalg.norm(thing.mesh.vertices_m - middle, axis=1).max()) + 0.001
-        at = np.array([*rng.normal(0, 0.3 * spread_m, 2), radius + 0.005])
-        for other, reach in balls:
-            away2, need = float(np.sum((at[:2] - other[:2]) ** 2)), radius + reach
-            if away2 < need**2:
-                at[2] = max(at[2], other[2] + np.sqrt(need**2 - away2))
-        balls.append((at, radius))
-        start = np.eye(4)
-        start[:3, :3] = _any_turn(rng)
-        start[:3, 3] = at - start[:3, :3] @ middle
-        starts.append(tuple(float(value) for value in start.ravel()))
-    half = spread_m + max(radius for _, radius in balls)
+    """Return where the things come to rest that are let go above the table; null for one that got out. ``taken`` grows.
+
+    Things that end up within one another are let go anew; after some tries they are laid out instead.
+    """
+    half = spread_m + max((_ball(thing)[1] for thing in things), default=0.0)
+    for _ in range(_FALLS):
+        settled, pressed_m = drop([t.mesh for t in things], _starts(things, rng, spread_m), half_m=half)
+        if pressed_m < _PRESSED_M:
+            break
+    else:
+        return lay_out(things, rng, spread_m=spread_m, taken=taken)
     poses: list[Matrix | None] = []
-    for thing, settled in zip(things, drop([t.mesh for t in things], starts, half_m=half), strict=True):
-        pose = np.reshape(settled, (4, 4))
+    for thing, at in zip(things, settled, strict=True):
+        pose = np.reshape(at, (4, 4))
         posed = thing.mesh.vertices_m @ pose[:3, :3].T + pose[:3, 3]
         inside = (
             bool(np.isfinite(posed).all()) and posed[:, 2].min() > -_SUNK_M and np.abs(posed[:, :2]).max() < 2 * half
@@ -126,6 +123,31 @@ def let_fall(
             taken.append(footprint(thing.mesh.vertices_m, pose).buffer(_GAP_M))
         poses.append(pose if inside else None)
     return poses
+
+
+def _ball(thing: Lying) -> tuple[Matrix, float]:
+    """Return the middle and radius of a ball around a thing, in its own coordinates."""
+    middle = (thing.mesh.vertices_m.min(axis=0) + thing.mesh.vertices_m.max(axis=0)) / 2
+    return middle, float(np.linalg.norm(thing.mesh.vertices_m - middle, axis=1).max()) + 0.001
+
+
+def _starts(things: Sequence[Lying], rng: np.random.Generator, spread_m: float) -> list[Pose]:
+    """Return poses over the table, turned by chance, in which no two things' balls overlap."""
+    starts: list[Pose] = []
+    balls: list[tuple[Matrix, float]] = []
+    for thing in things:
+        middle, radius = _ball(thing)
+        at = np.array([*rng.normal(0, 0.3 * spread_m, 2), radius + 0.005])
+        for other, reach in sorted(balls, key=lambda ball: float(ball[0][2])):
+            away2, need = float(np.sum((at[:2] - other[:2]) ** 2)), radius + reach
+            if away2 < need**2:
+                at[2] = max(at[2], other[2] + np.sqrt(need**2 - away2))
+        balls.append((at, radius))
+        start = np.eye(4)
+        start[:3, :3] = _any_turn(rng)
+        start[:3, 3] = at - start[:3, :3] @ middle
+        starts.append(tuple(float(value) for value in start.ravel()))
+    return starts
 
 
 def find_room(

@@ -51,7 +51,7 @@ class Recipe:
     rows: float = _share(0.25, "of the scenes laid out side by side, much alike turned")
     spread: Range = _range((0.85, 1.15), (0.2, 4.0), "size of the area they lie on; 1 leaves room between them")
     cut_off: float = _share(0.15, "of the scenes aimed so that the frame cuts through what lies there")
-    fill: Range = _range((0.6, 0.9), (0.1, 3.0), "how much of the frame's width that area takes")
+    fill: Range = _range((0.7, 1.05), (0.1, 3.0), "how much of the frame's width that area takes")
     surfaces: Weights = _weights(tuple(TABLES), tuple(TABLES), "kinds of table")
     scale_bar: float = _share(0.7, "of the scenes with a scale bar")
     colour_chart: float = _share(0.15, "of the scenes with a colour chart")

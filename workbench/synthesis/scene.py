@@ -129,7 +129,7 @@ def _set_up(
     rng = _stream(seed, 1)
     chosen = [parts[int(rng.integers(len(parts)))] for _ in range(draw_count(recipe.objects, rng))]
     chosen += [_prop(recipe, rng) for _ in range(draw_count(recipe.distractors, rng))]
-    spread = (0.035 + 0.022 * len(chosen)) * draw(recipe.spread, rng)
+    spread = (0.03 + 0.018 * len(chosen)) * draw(recipe.spread, rng)
     lying = [Lying(mesh=part.mesh, resting=part.resting, weights=part.weights) for part in chosen]
     taken: list[shapely.Polygon] = []
     how, rng = rng.random(2), _stream(seed, 2)
@@ -140,7 +140,7 @@ def _set_up(
             let_fall([t for t, s in zip(lying, stiff, strict=True) if s], rng, drop, spread_m=spread, taken=taken)
         )
         laid = iter(
-            lay_out([t for t, s in zip(lying, stiff, strict=True) if not s], rng, spread_m=2 * spread, taken=taken)
+            lay_out([t for t, s in zip(lying, stiff, strict=True) if not s], rng, spread_m=1.3 * spread, taken=taken)
         )
         poses = [next(falls) if falling else next(laid) for falling in stiff]
     elif how[1] < recipe.rows:

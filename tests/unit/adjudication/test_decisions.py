@@ -19,9 +19,10 @@ from workbench.adjudication.decisions import FOLDER, all_decisions
 from workbench.adjudication.disputes import letters
 from workbench.adjudication.queue import order_disputes, stale_decisions
 from workbench.adjudication.stage import ACTIVITY, read_case_files, run_adjudication, settle_all
+from workbench.adjudication.statement import state, write_page
 from workbench.domain.adjudication import Dispute, Kind
 from workbench.domain.annotation import Annotation, Instance, Pass, Shape, Tag
-from workbench.domain.findings import Finding
+from workbench.domain.findings import Finding, Refused
 from workbench.domain.geometry import Box
 from workbench.domain.taxonomy import REJECT, Taxonomy
 from workbench.labelling import decided
@@ -423,3 +424,89 @@ def test_the_queue_goes_by_consequence_as_params_say_and_leaves_out_what_they_do
     assert [dispute.kinds[0] for dispute in bench.open()] == ["category", "geometry", "transcription"]
     bench.params["queue"] = ["transcription", "category"]
     assert [dispute.kinds[0] for dispute in bench.open()] == ["transcription", "category"]
+
+
+_ANYTHING = st.recursive(
+    st.none() | st.integers() | st.text(max_size=4) | st.sampled_from(["a_right", "c_right", "corrected", "Seen."]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["choices", "text"]), inner),
+    max_leaves=5,
+)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "id": st.sampled_from(["f", "g"]),
+                "from_name": st.sampled_from(
+                    ["verdict", "reason", "reference", "box", "answer_box", "material", "mood"]
+                ),
+                "to_name": st.just("image"),
+                "type": st.sampled_from(["choices", "textarea", "rectanglelabels"]),
+                "value": _ANYTHING,
+            }
+        ),
+        max_size=4,
+    )
+)
+def test_whatever_an_adjudicator_s_answer_holds_is_a_whole_decision_or_told(results: list[dict[str, Any]]) -> None:
+    given_ = [{"letter": letter, "annotator": letter, "annotation_id": letter} for letter in "AB"]
+    row = {"dispute_id": "d", "answers_digest": "x", "image_id": PHOTO, "project": "parts", "question": None}
+    row |= {"kinds": ["category"], "given": json.dumps(given_)}
+    known = Known(
+        config=CONFIG,
+        queue={"d.x": row},
+        images={PHOTO: IMAGE},
+        taxonomy_version="1",
+        rules={},
+        is_calibre=lambda _name: False,
+    )
+    answer_ = {"id": 1, "unique_id": "u", "completed_by": "judge", "created_at": "2026", "was_cancelled": False}
+    task = {"id": 1, "data": {"dispute": "d.x"}, "annotations": [answer_ | {"result": results}]}
+    decisions, findings = decisions_from_export([task], known)
+    assert len(decisions) + len([each for each in findings if each.severity == "error"]) >= 1
+    for decision in decisions:
+        assert decision.verdict in {"a_right", "b_right", "corrected", "no_such_object", "cannot_tell"}
+        assert decision.reason.strip()
+        assert all(drawn.category in CONFIG.labels[drawn.shape] for drawn in decision.corrections)
+
+
+def test_a_statement_tells_the_answers_the_decision_and_the_dissent(bench: Bench, tmp_path: Path) -> None:
+    right = _category(bench).letter_of("q")
+    bench.after(f"{right.lower()}_right")
+    whole = state(bench.layout, PHOTO[:6])
+    (told,) = whole.objects
+    assert [each["said"] for each in told["answers"]] == ["part.barrel (box)", "negative.tool (box)"]
+    assert {each["taxonomy_version"] for each in told["answers"]} == {TAXONOMY.version}
+    assert [row["annotator"] for row in whole.dissent] == ["p"]
+    assert state(bench.layout, told["instance_id"]).objects == whole.objects
+    page = tmp_path / "pages" / "statement.html"
+    write_page(page, whole, image=IMAGE, data=bench.layout.data)
+    text = page.read_text(encoding="utf-8")
+    assert all(word in text for word in ("Seen.", "negative.tool", "part.barrel (box)", 'src="../data/01_intake/'))
+
+
+@pytest.mark.parametrize("wanted", ["", "no-such-id"])
+def test_a_statement_about_nothing_or_anything_is_refused(bench: Bench, wanted: str) -> None:
+    _category(bench).after("a_right")
+    with pytest.raises(Refused, match="adjudication.unknown-id"):
+        state(bench.layout, wanted)
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ((box("a"), box("b", "negative.tool")), "The object was called “Hand tool” and “Barrel”."),
+        (
+            (box("a", facets={"material": "wood"}), box("b", facets={"material": "polymer"})),
+            "“Material” was answered “Polymer” and “Wood”.",
+        ),
+        ((box("a", transcription="A1"), box("b", transcription="wood")), "The text was read as 'A1', 'wood'."),
+    ],
+)
+def test_a_task_says_in_words_what_is_disagreed_about(
+    bench: Bench, answers: tuple[Instance, Instance], said: str
+) -> None:
+    bench.answered(answer("p", answers[0]), answer("q", answers[1])).push()
+    (task,) = bench.server._shared["tasks"].values()
+    assert task["data"]["what"] == said

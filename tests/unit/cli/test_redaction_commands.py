@@ -192,11 +192,13 @@ def _md5(text: str) -> str:
 
 
 def _files(layout: Layout) -> dict[str, Path]:
-    """Write the working copy of the photograph that waits, an augmented copy of it, and one of another."""
+    """Write the working copy of the photograph that waits, an augmented copy of it, one of another, and a render on it."""
     copies = [_row("x", parent_image_id="d" * 64, path="06_augmentation/images/x.jpg")]
     copies.append(_row("y", parent_image_id="a" * 64, path="06_augmentation/images/y.jpg"))
     tables.write_table(layout.augmentation / "images.parquet", tables.IMAGES, copies)
-    paths = {"d": "01_intake/c/images/d.jpg"} | {row["image_id"][0]: row["path"] for row in copies}
+    render = _row("z", parent_image_id="d" * 64, path="06_composition/images/z.jpg")
+    tables.write_table(layout.composition / "images.parquet", tables.IMAGES, [render])
+    paths = {"d": "01_intake/c/images/d.jpg"} | {row["image_id"][0]: row["path"] for row in [*copies, render]}
     files = {letter: layout.data / path for letter, path in paths.items()}
     for letter, file in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -214,8 +216,13 @@ def test_what_showed_the_region_is_removed_though_another_command_covered_it(
     rows = [_row(letter) for letter in "abc"] + [_row("e", parent_image_id="d" * 64)]
     tables.write_table(layout.intake / "c" / "images.parquet", tables.IMAGES, rows)
     findings = forget_uncovered(workspace)
-    assert {letter: file.exists() for letter, file in files.items()} == {"d": False, "x": False, "y": True}
-    assert sorted(forgotten) == sorted(map(_md5, "dx"))
+    assert {letter: file.exists() for letter, file in files.items()} == {
+        "d": False,
+        "x": False,
+        "y": True,
+        "z": False,
+    }
+    assert sorted(forgotten) == sorted(map(_md5, "dxz"))
     assert [(finding.code, finding.subject) for finding in findings] == [
         ("redaction.kept-elsewhere", "DVC remote offsite")
     ]

@@ -197,12 +197,44 @@ def test_a_group_or_seizure_in_two_splits_is_refused(
     assert refusal(lambda: run_assemble(layout)) == {"release.split-leakage"}
 
 
-def test_a_copy_of_an_image_outside_training_is_refused(layout: Layout, run_assemble: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("made", ["augmentation", "synthesis"])
+def test_what_was_made_of_an_image_outside_training_is_refused(
+    layout: Layout, run_assemble: Callable[..., Any], made: str
+) -> None:
     images = read_rows(layout.curation / "images.parquet", IMAGES)
     released = {row["image_id"] for row in read_rows(layout.adjudication / "labelled.parquet", LABELLED)}
     other = next(row["image_id"] for row in images if row["split"] == "val" and row["image_id"] in released)
-    rewrite(layout.augmentation / "images.parquet", IMAGES, lambda row: row.update(parent_image_id=other))
+    folder = getattr(layout, made)
+    rewrite(folder / "images.parquet", IMAGES, lambda row: row.update(parent_image_id=other))
     assert refusal(lambda: run_assemble(layout)) == {"release.split-leakage"}
+
+
+def test_a_render_on_a_photograph_leaves_with_it_and_stays_out_with_it(
+    layout: Layout, run_assemble: Callable[..., Any]
+) -> None:
+    images = read_rows(layout.curation / "images.parquet", IMAGES)
+    released = {row["image_id"] for row in read_rows(layout.adjudication / "labelled.parquet", LABELLED)}
+    parent = next(row for row in images if row["split"] == "train" and row["image_id"] in released)
+    on_it = {name: parent[name] for name in ("contribution_id", "partner_id", "group_id")}
+    on_it["parent_image_id"] = parent["image_id"]
+    shutil.move(layout.synthesis, layout.composition)
+    rewrite(layout.composition / "images.parquet", IMAGES, lambda row: row.update(on_it))
+    table = layout.composition / "images.parquet"
+    made = {row["image_id"] for row in read_rows(table, IMAGES)}
+    for row in read_rows(table, IMAGES):
+        (layout.data / row["path"]).parent.mkdir(parents=True, exist_ok=True)
+        moved = layout.composition / Path(row["path"]).relative_to(layout.synthesis.name)
+        shutil.copy(moved, layout.data / row["path"])
+    run_assemble(layout)
+    assert made <= set(pd.read_parquet(layout.release / "images.parquet")["image_id"])
+    exclude = {"excluded": "near-duplicate of another"}
+    rewrite(
+        layout.curation / "images.parquet",
+        IMAGES,
+        lambda row: row.update(exclude if row["image_id"] == parent["image_id"] else {}),
+    )
+    run_assemble(layout)
+    assert made.isdisjoint(pd.read_parquet(layout.release / "images.parquet")["image_id"])
 
 
 def test_an_unknown_code_is_refused(layout: Layout, run_assemble: Callable[..., Any]) -> None:
