@@ -140,7 +140,7 @@ def _scaled(mesh: Mesh) -> Any:
 def test_a_part_that_stands_elsewhere_than_labelled_is_seen(parts: Any, renderer: Any) -> None:
     part = next(part for part in parts if part.part_id == "bracket")
     scene, meshes = views(part)[0], {part.part_id: part.mesh}
-    moved = {part.part_id: Mesh(vertices_m=part.mesh.vertices_m + np.array([0.004, 0, 0]), faces=part.mesh.faces)}
+    moved = {part.part_id: Mesh(vertices_m=part.mesh.vertices_m + np.array([0.01, 0, 0.005]), faces=part.mesh.faces)}
     compared = caster.compare(renderer.label(scene, meshes=moved), caster.cast(scene, meshes))
     assert compared.share > 0.001
     assert compared.off_edge > 0
