@@ -65,7 +65,7 @@ def test_renders_of_a_design_stay_out_while_a_photograph_of_its_stand_in_tests(t
     assert renders_of_tested_designs(layout, [{**photograph, "split": "test"}, other]) == frozenset()
     # Whatever else a pose must tell.
     told = {f.name: {"string": "-", "int64": 1, "double": 1.0}.get(str(f.type), [0.0] * 8) for f in POSES}
-    told |= {"keypoints": None, "mesh_sha256": None, "object_to_camera": [0.0] * 16}
+    told |= {"keypoints": None, "distortion": None, "mesh_sha256": None, "object_to_camera": [0.0] * 16}
     poses = [
         {
             **told,
