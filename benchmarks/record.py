@@ -20,6 +20,7 @@ BENCHMARKS = (
     "intake",
     "repeat_intake",
     "labelling_push",
+    "labelling_pull",
     "agreement",
     "predicting",
     "duplicates",

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from numpy.typing import NDArray
 from proof_of_use_chart import chart_svg
 from proof_of_use_renders import KINDS, render_crops
 from sklearn.linear_model import RidgeClassifier
-from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler
 
 from workbench.adapters.embedding import Embedder
@@ -192,28 +190,33 @@ def interval(
     Near-duplicates are drawn together, with replacement, the same ones for both models, in each split.
     """
     rng = np.random.default_rng(7)
-
-    def score(rows: NDArray[np.int64], picked: NDArray[np.int64], run: dict[str, NDArray[np.int64]]) -> float:
-        truth = real.kinds[rows[picked]]
-        scores = [balanced_accuracy_score(truth, run[model][picked]) for model in models]
-        return float(scores[0] - (scores[1] if len(scores) > 1 else 0.0))
-
-    drawn: list[list[float]] = [[] for _ in range(draws)]
-    whole = []
+    whole, drawn = [], []
     for run in runs:
         rows = run["rows"]
-        members: dict[int, list[int]] = defaultdict(list)
-        for position, group in enumerate(real.groups["near-duplicates"][rows]):
-            members[int(group)].append(position)
-        numbers = sorted(members)
-        whole.append(score(rows, np.arange(len(rows)), run))
-        for values in drawn:
-            picked = np.concatenate([members[int(g)] for g in rng.choice(numbers, len(numbers))])
-            if len(set(real.kinds[rows[picked]].tolist())) == len(KINDS):
-                values.append(score(rows, picked, run))
-    means = [float(np.mean(values)) for values in drawn if values]
-    low, high = np.percentile(means, [2.5, 97.5])
-    return {"mean": float(np.mean(whole)), "low": float(low), "high": float(high), "splits_sd": float(np.std(whole))}
+        _, group = np.unique(real.groups["near-duplicates"][rows], return_inverse=True)
+        count = int(group.max()) + 1
+        # How often each group is drawn, (draws + 1, groups); the first row is the test set as it is.
+        times = rng.multinomial(count, np.full(count, 1 / count), size=draws)
+        times = np.concatenate([np.ones((1, count), np.int64), times])
+        scores = [_balanced(real.kinds[rows], run[model], group, times) for model in models]
+        difference = scores[0] - (scores[1] if len(scores) > 1 else 0.0)
+        whole.append(difference[0])
+        drawn.append(difference[1:])
+    low, high = np.percentile(np.mean(drawn, axis=0), [2.5, 97.5])
+    mean = float(np.mean(whole))
+    return {"mean": mean, "low": float(low), "high": float(high), "splits_sd": float(np.std(whole))}
+
+
+def _balanced(
+    truth: NDArray[np.int64], said: NDArray[np.int64], group: NDArray[np.int64], times: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the balanced accuracy of each row of ``times``, the mean over kinds that were drawn of the share right."""
+    right, there = (np.zeros((times.shape[1], len(KINDS))) for _ in range(2))
+    np.add.at(right, (group, truth), truth == said)
+    np.add.at(there, (group, truth), 1)
+    total = times @ there
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.nanmean(np.where(total > 0, (times @ right) / total, np.nan), axis=1))
 
 
 def measured(real: Crops, renders: Crops, way: str, *, splits: int, draws: int) -> dict[str, Any]:
