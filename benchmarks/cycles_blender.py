@@ -161,6 +161,7 @@ def main() -> None:
     for samples in [int(word) for word in sys.argv[4:]]:
         wall_s, cpu_s = render(folder, samples, 1, denoise=True)
         took[samples] = {"wall_s": wall_s, "cpu_s": cpu_s}
+        print(samples, took[samples], file=sys.stderr, flush=True)
     render(folder, reference, 2, denoise=False)
     print("TOOK " + json.dumps(took))
 

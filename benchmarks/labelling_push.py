@@ -82,7 +82,7 @@ class Server:
 def photographs(folder: Path, items: int) -> Path:
     """Make a workspace with that many admitted photographs; return it."""
     root = measure.new_workspace(folder / "workspace")
-    drawn = measure.draw_photographs(folder / "drawn", min(items, 50), seed=6, size_wh=(160, 120))
+    drawn = measure.draw_photographs(folder / "drawn", min(items, 50), seed=6, size_wh=(160, 160))
     measure.receive(root, measure.vary(drawn, folder / "delivery", items))
     params = root / "params.yaml"  # what is measured is the labelling, not the search for faces
     params.write_text(params.read_text(encoding="utf-8").replace("unreviewed: block", "unreviewed: allow"))

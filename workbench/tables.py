@@ -654,7 +654,12 @@ def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]
         If a value does not fit its column, or a null stands where none may.
 
     """
-    table = _table(path.name, schema, rows)
+    write_columns(path, rows_table(path.name, schema, rows))
+
+
+def write_columns(path: Path, table: pa.Table) -> None:
+    """Write a table made by `rows_table`, or several joined, as `write_table` writes its rows."""
+    table = table.combine_chunks()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     pq.write_table(table, part, compression="zstd", use_dictionary=True)
@@ -667,11 +672,12 @@ def write_table(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]
 def table_bytes(schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> bytes:
     """Return the bytes that `write_table` writes."""
     buffer = io.BytesIO()
-    pq.write_table(_table("a table", schema, rows), buffer, compression="zstd", use_dictionary=True)
+    pq.write_table(rows_table("a table", schema, rows), buffer, compression="zstd", use_dictionary=True)
     return buffer.getvalue()
 
 
-def _table(name: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+def rows_table(name: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as a table that keeps to a schema; ``name`` says of what in an error, the rest is as in `write_table`."""
     listed = list(rows)
     known = set(schema.names)
     for row in listed:

@@ -357,7 +357,7 @@ def test_whatever_happens_on_the_way_every_task_comes_once_and_every_answer_is_k
 ) -> None:
     schedules = size("WORKBENCH_SYNC_SCHEDULES", 8, 200)
     until = time.monotonic() + size("WORKBENCH_SYNC_SECONDS", 600, 6 * 3600)
-    restarts = range(0, schedules, 20) if FULL else range(0)
+    restarts = range(0, schedules, 40) if FULL else range(0)
 
     def go(seed: int, place: Behind) -> Schedule:
         schedule = Schedule(seed, studio, place, base)

@@ -212,7 +212,8 @@ def test_a_reader_that_never_ends_is_a_clear_refusal(tmp_path: Path, monkeypatch
     )
     with pytest.raises(Refused) as refusal:
         read_part(FileToRead(path=path, unit="mm"))
-    assert "1 seconds" in refusal.value.findings[0].message
+    # On a crowded machine a reader that hardly ran is not blamed on its file, but it is not waited for either.
+    assert refusal.value.findings[0].message.startswith(("could not be read within 1 seconds", "made its reader stop"))
 
 
 def test_names_colours_and_copies_come_from_an_assembly(shared_data: Path) -> None:

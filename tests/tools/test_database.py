@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -170,8 +172,10 @@ def _race(layout: Layout) -> None:
         title = f"Race {overlap}"
         project = server.ensure_project(title, label_config=config, instructions="", overlap=overlap)
         server.import_tasks(project, [{"data": {"image": "x", "sha256": f"{n:064x}"}} for n in range(count)])
+        start = threading.Barrier(LABELLERS)
+        ask = functools.partial(_stream, server.url, project, start)
         with ThreadPoolExecutor(LABELLERS) as pool:
-            answered = sum(pool.map(lambda token, project=project: _stream(server.url, token, project), tokens))
+            answered = sum(pool.map(ask, tokens))
         given = [answer["completed_by"] for task in server.export(project) for answer in task["annotations"]]
         by_task = Counter({task["id"]: len(task["annotations"]) for task in server.export(project)})
         assert answered == len(given)
@@ -182,10 +186,11 @@ def _race(layout: Layout) -> None:
         assert len(set(given)) == LABELLERS  # all eight had something to do
 
 
-def _stream(url: str, token: str, project: int) -> int:
+def _stream(url: str, project: int, start: threading.Barrier, token: str) -> int:
     """Answer the labelling stream as a browser asks for it until it is empty; return how many answers were given."""
     done = 0
     with httpx.Client(base_url=url, headers={"Authorization": f"Token {token}"}, timeout=60) as browser:
+        start.wait(timeout=60)
         while True:
             given = browser.post("/api/dm/actions", params={"id": "next_task", "project": project}, json={})
             if given.status_code == httpx.codes.NOT_FOUND:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,3 +114,27 @@ def test_resting_poses_put_the_lowest_point_on_the_table(parts: Any) -> None:
             matrix = np.reshape(pose, (4, 4))
             heights = part.mesh.vertices_m @ matrix[2, :3] + matrix[2, 3]
             assert heights.min() == pytest.approx(0, abs=1e-6)
+
+
+def test_labels_without_a_photograph_are_those_of_the_photograph(parts: Any, meshes: Any, renderer: Any) -> None:
+    scene = sample_scene(PARAMS, parts, seed=7)
+    points = np.array([[0.0, 0.0, 0.0], [0.01, 0.02, 0.0]])
+    shot = renderer.render(scene, meshes=meshes, textures=textures_of(scene), points_m=points)
+    bare = renderer.label(scene, meshes=meshes, points_m=points)
+    assert np.array_equal(bare.instance_hw, shot.instance_hw)
+    assert np.array_equal(bare.alone_nhw, shot.alone_nhw)
+    assert np.array_equal(bare.whole_xyxy, shot.whole_xyxy)
+    assert np.abs(bare.depth_hw - shot.depth_hw).max() < 1e-5
+    assert bare.first_m == pytest.approx(shot.first_m, abs=1e-5)
+
+
+def test_what_lies_beyond_the_frame_is_what_a_wider_camera_sees(parts: Any, meshes: Any, renderer: Any) -> None:
+    scene = sample_scene(PARAMS, parts, seed=11)
+    straight = replace(scene.camera, distortion=(0.0,) * 5)
+    # the same lens over a frame a third as large, its middle where it was
+    small = replace(scene, camera=replace(straight, width_px=32, height_px=32))
+    whole = renderer.label(replace(scene, camera=straight), meshes=meshes)
+    cut = renderer.label(small, meshes=meshes)
+    assert (cut.whole_px > cut.alone_nhw.sum(axis=(1, 2))).any()
+    assert np.array_equal(whole.alone_nhw.sum(axis=(1, 2)), cut.whole_px)
+    assert np.array_equal(whole.alone_nhw[:, 32:64, 32:64], cut.alone_nhw)

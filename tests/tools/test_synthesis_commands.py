@@ -14,6 +14,7 @@ import trimesh
 import yaml
 
 from workbench.adapters import dvc
+from workbench.adapters.cad import mesh_to_bytes
 from workbench.synthesis.parts import bracket
 from workbench.tables import POSES, read_rows
 
@@ -76,6 +77,11 @@ def test_an_added_part_is_sealed_listed_and_rendered(
     workbench("synthesis", "sheet", sheet, "--workspace", workspace)
     assert sheet.stat().st_size > 1000
     assert_no_geometry(workspace, bracket())
+    leak = workspace / "data" / "05_synthesis" / "leak.bin"
+    leak.write_bytes(mesh_to_bytes(bracket()))
+    with pytest.raises(AssertionError):  # it would be seen
+        assert_no_geometry(workspace, bracket())
+    leak.unlink()
     gone = workbench("synthesis", "remove", "clip", "--reason", "wrong part", "--workspace", workspace)
     assert gone["data"]["renders"] == len({row["image_id"] for row in poses if row["part_id"] == "clip"})
     assert json.loads(catalogue.read_text()) == []

@@ -125,7 +125,7 @@ def _request(file: FileToRead) -> Request:
 def _lost(lost: Lost) -> str:
     if lost.why == "timeout":
         return f"could not be read within {WALL_S} seconds."
-    return "made its reader stop: it is damaged or needs too much memory."
+    return "made its reader stop twice: it is damaged, or needs more memory or time than there is."
 
 
 def _refusal(path: Path, message: str) -> Refused:

@@ -14,6 +14,7 @@ from workbench.adjudication.marks import read_marks
 from workbench.adjudication.objects import object_of_marks, pair_answers
 from workbench.adjudication.plot_tables import csv_text, plot_tables
 from workbench.adjudication.questions import read_tags
+from workbench.adjudication.suggestions import suggestion_figures
 from workbench.domain.findings import refused
 from workbench.domain.lineage import canonical_json
 from workbench.domain.taxonomy import Taxonomy
@@ -54,6 +55,8 @@ def measured(layout: Layout, taxonomy: Taxonomy, params: Mapping[str, Any]) -> d
     checks = check_figures(read_checks(layout, taxonomy), match_iou=match_iou, bootstrap=bootstrap)
     gap_s = 60.0 * params["session_gap_min"]
     labellers = labeller_figures(marks, pairs, objects, checks, gap_s=gap_s, bootstrap=bootstrap)
+    for name, shown in suggestion_figures(layout).items():
+        labellers.setdefault(name, {"answers": 0, "objects": 0})["suggestions"] = shown
     return {"agreement": agreement, "labellers": labellers}
 
 

@@ -53,6 +53,7 @@ def report_page(measured: Measured, *, crop: Crop) -> str:
         questions=[(kind, code, told) for kind in ("facets", "tags") for code, told in agreement[kind].items()],
         texts=agreement["transcriptions"],
         labellers=measured.labellers,
+        suggested={name: told["suggestions"] for name, told in measured.labellers.items() if "suggestions" in told},
         names=names,
         pairs=pairs,
         opened=[

@@ -29,7 +29,8 @@ class SumsByImage:
     images: int
     _size: int = 0
     _slices: dict[str, slice] = field(default_factory=dict)
-    _parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=list)
+    _parts: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]] = field(default_factory=list)
+    _summed: Any = None
 
     def add(
         self,
@@ -51,7 +52,7 @@ class SumsByImage:
         totals = np.bincount(which.reshape(-1), weights=np.broadcast_to(value, len(image)), minlength=len(unique))
         kept = totals != 0
         rows, columns = np.divmod(unique[kept], self.images)
-        self._parts.append((rows, columns, totals[kept]))
+        self._parts.append((rows.astype(np.int32), columns.astype(np.int32), totals[kept]))
 
     def totals(self) -> Sums:
         """Return the sums over all images, each (count,)."""
@@ -82,12 +83,11 @@ class SumsByImage:
 
         """
         matrix = self._matrix()
-        touched = np.flatnonzero(np.diff(matrix.tocsc().indptr))
-        matrix = matrix[:, touched]
+        images = matrix.shape[1]
         drawn: dict[str, list[NDArray[np.float64]]] = {}
-        for start in range(0, rounds if len(touched) else 0, _AT_ONCE):
+        for start in range(0, rounds if images else 0, _AT_ONCE):
             numbers = range(start, min(start + _AT_ONCE, rounds))
-            weights = np.stack([_redrawn(len(touched), seed, number) for number in numbers], axis=1)
+            weights = np.stack([_redrawn(images, seed, number) for number in numbers], axis=1)
             for name, values in figures(self._named(matrix @ weights)).items():
                 drawn.setdefault(name, []).append(values)
         ends = [(1 - level) / 2, (1 + level) / 2]
@@ -97,14 +97,20 @@ class SumsByImage:
         return {name: sums[place] for name, place in self._slices.items()}
 
     def _matrix(self) -> Any:
-        """Return the sums as a sparse matrix, (sums, images)."""
+        """Return the sums as a sparse matrix, (sums, images that count in any); nothing can be added from then on."""
         from scipy.sparse import csr_array
 
-        rows, columns, values = (
-            np.concatenate([part[number] for part in self._parts]) if self._parts else np.zeros(0, np.int64)
-            for number in range(3)
-        )
-        return csr_array((values, (rows, columns)), shape=(self._size, self.images))
+        if self._summed is None:
+            rows, columns, values = (
+                np.concatenate([part[number] for part in self._parts]) if self._parts else np.zeros(0, np.int32)
+                for number in range(3)
+            )
+            self._parts.clear()
+            touched = np.zeros(self.images, bool)
+            touched[columns] = True
+            place = (np.cumsum(touched) - 1).astype(np.int32)
+            self._summed = csr_array((values, (rows, place[columns])), shape=(self._size, int(touched.sum())))
+        return self._summed
 
 
 def _redrawn(count: int, seed: int, number: int) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -93,10 +93,13 @@ def _told(workspace: Workspace) -> Report:
     )
 
 
-def _row(of: str, figures: dict[str, float | int | None]) -> dict[str, str | int | None]:
+def _row(of: str, figures: dict[str, Any]) -> dict[str, str | int | None]:
+    """Return a line of the table: each figure, and between which values it would lie with other photographs."""
+
     def rounded(name: str) -> str:
-        value = figures[name]
-        return "-" if value is None else f"{value:.3f}"
+        value, ends = figures[name], figures["intervals"].get(name)
+        told = "-" if value is None else f"{value:.3f}"
+        return f"{told} ({ends[0]:.2f} to {ends[1]:.2f})" if ends else told
 
     return {
         "of": of,

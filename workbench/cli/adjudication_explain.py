@@ -10,6 +10,7 @@ import typer
 
 from workbench import tables
 from workbench.adjudication.statement import state, write_page
+from workbench.cli.acting import DryRunOption
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 
@@ -19,17 +20,18 @@ def explain(
     workspace: Workspace,
     subject: Annotated[str, typer.Argument(metavar="ID", help="An instance_id or image_id, or its beginning.")],
     page: Annotated[Path | None, typer.Option("--page", help="Write the statement as a page to print.")] = None,
+    dry_run: DryRunOption = False,
 ) -> Report:
     """Tell how ground truth came to be: whose answers, when, by which rule or decision, and what dissent stays."""
     statement = state(workspace.layout, subject)
-    if page is not None:
+    if page is not None and not dry_run:
         write_page(page, statement, image=_image(workspace, statement.image_id), data=workspace.layout.data)
     rows = [_told(number, each) for number, each in enumerate(statement.objects, start=1)]
     told = f"{len(statement.objects)} ground-truth objects" if len(rows) != 1 else f"{rows[0]['object']}"
     return Report(
         summary=f"Photograph {statement.image_id[:12]}, {statement.status or 'not labelled'}: {told}, "
         f"answers that stay as dissent: {len(statement.dissent)}, open disagreements: {len(statement.disagreements)}."
-        + (f" The page is {page}." if page else ""),
+        + (f" The page {'would be' if dry_run else 'is'} {page}." if page else ""),
         data={
             "image_id": statement.image_id,
             "status": statement.status,

@@ -70,8 +70,14 @@ def queue(*, workspace: Workspace, language: LanguageOption = "en", dry_run: Dry
         },
         rows=[_row(number, dispute) for number, dispute in enumerate(disputes, start=1)],
         findings=[*stale, *_without_picture(plan)],
-        next_command="workbench adjudication queue" if dry_run else "workbench adjudication decisions",
+        next_command=_next(len(disputes), dry_run=dry_run),
     )
+
+
+def _next(open_now: int, *, dry_run: bool) -> str:
+    if not open_now:
+        return "workbench curation"
+    return "workbench adjudication queue" if dry_run else "workbench adjudication decisions"
 
 
 def open_disputes(workspace: Workspace) -> tuple[list[Dispute], list[Finding]]:

@@ -227,7 +227,8 @@ def write_index(layout: Layout, index: Sequence[CataloguePart]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [asdict(row) for row in sorted(index, key=lambda row: row.part_id)]
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    lines = [json.dumps(row, sort_keys=True, ensure_ascii=False) for row in rows]  # a part a line: a diff shows parts
+    part.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
     os.replace(part, path)
 
 

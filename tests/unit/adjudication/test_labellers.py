@@ -306,3 +306,20 @@ def test_who_rejected_a_photograph_has_not_found_it_empty(tmp_path: Path) -> Non
     assert agreement["overall"]["f1"] == 1
     assert agreement["overall"]["photographs"] == 1
     assert agreement["tags"] == {}
+
+
+def test_how_many_photographs_are_held_at_a_time_changes_no_byte(tmp_path: Path) -> None:
+    written: list[dict[str, bytes]] = []
+    for block in (1, 3, 1000):
+        layout = Layout(tmp_path / str(block))
+        answers = []
+        for number in range(7):
+            answers.append(_answer(f"i{number}", "p", "blind1", (0, "part.barrel"), (50, "part.grip")))
+            answers.append(
+                _answer(f"i{number}", "q", "blind2", (0, "part.barrel"), (50 + 4 * (number % 2), "part.grip"))
+            )
+        _snapshot(layout, answers)
+        run_adjudication(layout, PARAMS, taxonomy=TAXONOMY, block=block)
+        written.append({path.name: path.read_bytes() for path in layout.adjudication.iterdir()})
+    assert len(read_rows(layout.adjudication / "labelled.parquet", LABELLED)) == 7
+    assert written[0] == written[1] == written[2]

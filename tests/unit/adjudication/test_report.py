@@ -19,7 +19,7 @@ from workbench.domain.annotation import Instance, Shape
 from workbench.domain.geometry import Box
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
-from workbench.tables import ANNOTATIONS, INSTANCES, instance_row, write_table
+from workbench.tables import ANNOTATIONS, CHANGES, INSTANCES, instance_row, write_table
 
 TAXONOMY_FILE = Path(__file__).resolve().parents[3] / "label_configs" / "taxonomy.yaml"
 TAXONOMY = Taxonomy.from_mapping(yaml.safe_load(TAXONOMY_FILE.read_text(encoding="utf-8")))
@@ -175,3 +175,20 @@ def test_a_place_is_cut_to_the_picture(box: tuple[float, ...], shown: tuple[int,
     jpeg, pixels = crop_jpeg(image, box, side_px=50)  # type: ignore[arg-type]
     assert pixels == shown
     assert max(decode_rgb(jpeg, "a crop").shape[:2]) <= 50
+
+
+def test_what_became_of_suggestions_is_told_of_each_labeller(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    base = {"image_id": "i", "model_version": "m", "suggestion_id": "s", "instance_id": "x"}
+    rows = [
+        base | {"annotation_id": f"i-{name}", "annotator": name, "change": change}
+        for name, changes in {"p": ["untouched", "untouched", "moved", "added"], "q": ["deleted"]}.items()
+        for change in changes
+    ]
+    write_table(layout.labelling / "parts" / "changes.parquet", CHANGES, rows)
+    measured = _measured(tmp_path, ANSWERS)
+    told = measured.labellers["p"]["suggestions"]
+    assert told["kept_frac"] == pytest.approx(2 / 3)
+    assert (told["answers"], told["added"], measured.labellers["q"]["suggestions"]["deleted"]) == (1, 1, 1)
+    assert "66.7 %" in report_page(measured, crop=_crop)
+    assert "Suggestions" not in report_page(_measured(tmp_path / "none", ANSWERS), crop=_crop)
