@@ -36,8 +36,12 @@ def _drawn(folder: Path) -> Path:
     rng = np.random.default_rng(1)
     for number in range(24):
         kind = number % 3
-        image = rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)
-        image = cv2.resize(image, (320, 240), interpolation=cv2.INTER_CUBIC)
+        # Surfaces so different that nobody takes two photographs for one: from flat to fine, dark to bright.
+        rows = int(rng.choice([1, 2, 4, 9, 30, 120]))
+        low = int(rng.integers(0, 200))
+        image = rng.integers(low, low + int(rng.integers(10, 56)), (rows, rows + 1, 3), dtype=np.uint8)
+        how = (cv2.INTER_NEAREST, cv2.INTER_CUBIC)[int(rng.integers(2))]
+        image = cv2.resize(image, (320, 240), interpolation=how)
         x, y = int(rng.integers(90, 230)), int(rng.integers(90, 150))
         colour = [int(v) for v in rng.integers(0, 255, 3)]
         if kind == 0:
