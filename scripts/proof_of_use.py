@@ -163,6 +163,16 @@ def split_groups(groups: NDArray[np.int64], rng: np.random.Generator) -> NDArray
     return train
 
 
+def usable_seeds(real: Crops, way: str, splits: int) -> list[int]:
+    """Return seeds whose splits have every kind on both sides; none where groups are too few for that."""
+
+    def has_all(seed: int) -> bool:
+        train = split_groups(real.groups[way], np.random.default_rng(seed))
+        return all(len(set(real.kinds[side].tolist())) == len(KINDS) for side in (train, ~train))
+
+    return [seed for seed in range(10 * splits) if has_all(seed)][:splits]
+
+
 def run_split(
     real: Crops, renders: Crops, way: str, name: str, rng: np.random.Generator
 ) -> dict[str, NDArray[np.int64]]:
@@ -222,8 +232,9 @@ def _balanced(
 def measured(real: Crops, renders: Crops, way: str, *, splits: int, draws: int) -> dict[str, Any]:
     """Return the scores of every model by feature, and what renders add at each count."""
     found: dict[str, Any] = {}
-    for name in real.features:
-        runs = [run_split(real, renders, way, name, np.random.default_rng(seed)) for seed in range(splits)]
+    seeds = usable_seeds(real, way, splits)
+    for name in real.features if seeds else ():
+        runs = [run_split(real, renders, way, name, np.random.default_rng(seed)) for seed in seeds]
         counts = [count for count in COUNTS if all(f"real|{count}" in run for run in runs)]
         found[name] = {
             "renders": interval(real, runs, ("renders|0",), draws),

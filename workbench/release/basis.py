@@ -12,7 +12,7 @@ from workbench.layout import Layout
 from workbench.release.contents import SETTLED, TRANSCRIPTIONS, Contents, select_contents
 from workbench.release.gate import Rules
 from workbench.release.terms import Intent, read_terms, require_day, why_not
-from workbench.tables import IMAGES, INSTANCES, LABELLED, POSES, read_designs, read_rows
+from workbench.tables import IMAGES, INSTANCES, LABELLED, POSES, read_all_rows, read_designs, read_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +67,10 @@ def renders_of_tested_designs(layout: Layout, photographs: Sequence[Mapping[str,
     tested = {
         designs.get((row["seizure_id"], row["item_id"])) for row in photographs if row["split"] in {"val", "test"}
     } - {None}  # most photographs are of no stand-in
-    path = layout.synthesis / "poses.parquet"
-    if not tested or not path.is_file():
+    paths = [folder / "poses.parquet" for folder in (layout.synthesis, layout.composition)]
+    if not tested:
         return frozenset()
-    rows = read_rows(path, POSES, ["image_id", "part_id", "mesh_sha256"])
+    rows = read_all_rows([path for path in paths if path.is_file()], POSES, ["image_id", "part_id", "mesh_sha256"])
     return frozenset(row["image_id"] for row in rows if not tested.isdisjoint((row["part_id"], row["mesh_sha256"])))
 
 

@@ -283,15 +283,16 @@ def test_an_altered_working_copy_is_refused_and_the_former_release_stays(
     assert contents(layout.release) == before
 
 
+@pytest.mark.parametrize("made_by", ["synthesis", "composition"])
 def test_a_render_of_a_design_that_is_tested_with_stays_out_and_is_counted(
-    layout: Layout, run_assemble: Callable[..., Any]
+    layout: Layout, run_assemble: Callable[..., Any], made_by: str
 ) -> None:
     (render,) = read_rows(layout.synthesis / "images.parquet", IMAGES)
     # Whatever else a pose must tell.
     told = {f.name: {"string": "-", "int64": 1, "double": 1.0}.get(str(f.type), [0.0] * 8) for f in POSES}
     told |= {"keypoints": None, "distortion": None, "mesh_sha256": None, "object_to_camera": [0.0] * 16}
     pose = {**told, "image_id": render["image_id"], "instance_id": "i", "part_id": "bracket"}
-    write_table(layout.synthesis / "poses.parquet", POSES, [pose])
+    write_table(getattr(layout, made_by) / "poses.parquet", POSES, [pose])
     assert "render of a design in val or test" not in run_assemble(layout).facts["left_out"]
     # The photograph of seizure 4 is in the test split.
     rewrite(layout.curation / "images.parquet", IMAGES, lambda row: row.update(item_id="1"))
