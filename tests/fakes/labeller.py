@@ -153,7 +153,7 @@ class FakeLabeller:
                     answer.update(changes, updated_by=self._email, updated_at=self._touch(task["id"]))
 
     def delete(self, number: int, *, unnoticed: bool = False) -> None:
-        """Delete an answer, as anybody may; the data manager's way leaves the task's time as it is."""
+        """Delete an answer, as anybody may; ``unnoticed`` leaves the task's time as it is."""
         for task in self._shared["tasks"].values():
             kept = [answer for answer in task["annotations"] if answer["id"] != number]
             if len(kept) != len(task["annotations"]) and not unnoticed:

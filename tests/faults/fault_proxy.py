@@ -42,7 +42,7 @@ class Trouble:
     _away: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def next(self, *, writes: bool) -> str | None:
+    def next(self, path: str, *, writes: bool) -> str | None:  # noqa: ARG002 -- as `Once` has it
         """Return what happens to the next request, None if nothing; what writes is struck more often."""
         with self._lock:
             if self._away:
@@ -62,6 +62,20 @@ class Trouble:
             if fault == "away":
                 self._away, fault = self.rng.randrange(1, 5), "down"
             return fault
+
+
+@dataclass
+class Once(Trouble):
+    """One fault for the first request that writes to a path that ends so, and no other."""
+
+    fault: str = "lose"
+    ending: str = "/import"
+
+    def next(self, path: str, *, writes: bool) -> str | None:
+        if self.struck or not writes or not path.endswith(self.ending):
+            return None
+        self.struck[self.fault] += 1
+        return self.fault
 
 
 class FaultProxy:
@@ -122,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         trouble = self.of.trouble
-        fault = trouble.next(writes=self.command != "GET") if trouble else None
+        fault = trouble.next(self.path, writes=self.command != "GET") if trouble else None
         if fault == "down":
             return
         if fault == "refuse":

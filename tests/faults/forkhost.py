@@ -82,8 +82,8 @@ def _repeat_blindly() -> None:
     tasks._surplus = lambda _tasks, _wanted: []
 
 
-def _trust_the_times() -> None:
-    """Fetch what says it was touched, and never count whether that is all."""
+def _look_away() -> None:
+    """Take it that nothing was touched since the last pull, and never count whether that is all."""
     from workbench.adapters.label_studio import LabelStudioServer
 
     class Whatever(int):
@@ -95,6 +95,7 @@ def _trust_the_times() -> None:
         __hash__ = int.__hash__
 
     LabelStudioServer.count_answers = lambda _self, _project_id: Whatever()  # type: ignore[method-assign]
+    LabelStudioServer.changes = lambda _self, _project_id, _since: []  # type: ignore[method-assign]
 
 
 #: Faults that a test may build into a command, to see that its harness reports them.
@@ -104,7 +105,7 @@ SABOTAGE = {
     "no-dvc": _leave_dvc_out,
     "small-parts": _ask_in_small_parts,
     "repeat-blindly": _repeat_blindly,
-    "trust-the-times": _trust_the_times,
+    "look-away": _look_away,
 }
 
 

@@ -1,7 +1,7 @@
 """What people answered, fetched from the server: everything the first time, then only what was touched since.
 
-Tasks tell when they were touched, by answering, editing or deleting. Whatever slips by that, as answers deleted through
-the data manager, shows in the count of all answers: where it differs from what is known, everything is fetched again.
+Tasks tell when they were touched, by answering, editing or deleting. What slips by that, as a change of the database by
+hand, shows in the count of all answers: where it differs from what is known, everything is fetched again.
 """
 
 from __future__ import annotations
