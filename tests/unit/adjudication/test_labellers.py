@@ -170,8 +170,11 @@ def _snapshot(layout: Layout, answers: list[dict[str, Any]]) -> None:
                 annotator=answer["annotator"],
             )
             drawn.append(instance_row(mark))
-    write_table(layout.labelling / "parts" / "annotations.parquet", ANNOTATIONS, said)
-    write_table(layout.labelling / "parts" / "instances.parquet", INSTANCES, drawn)
+    for project in sorted({answer["project"] for answer in answers}):
+        ids = {row["annotation_id"] for row in said if row["project"] == project}
+        for name, schema, rows in (("annotations", ANNOTATIONS, said), ("instances", INSTANCES, drawn)):
+            listed = [row for row in rows if row["annotation_id"] in ids]
+            write_table(layout.labelling / project / f"{name}.parquet", schema, listed)
 
 
 def test_hidden_checks_are_held_against_ground_truth_and_decide_nothing(tmp_path: Path) -> None:
@@ -186,6 +189,8 @@ def test_hidden_checks_are_held_against_ground_truth_and_decide_nothing(tmp_path
             _answer("open", "p", "blind1", (0, "part.barrel")),
             _answer("open", "q", "blind2", (0, "part.grip")),
             _answer("open", "r", "gold", (0, "part.barrel")),
+            # Another project asked for other things on the same photograph: they are not missing from this one's check.
+            *(_answer("known", name, "blind1", (300, "marking.maker"), project="markings") for name in "pq"),
         ],
     )
     agreement = run_adjudication(layout, PARAMS, taxonomy=TAXONOMY)
