@@ -195,7 +195,7 @@ def test_a_good_file_is_read_in_metres(suffix: Any, tmp_path: Path) -> None:
 
 def test_a_worker_that_is_killed_is_a_clear_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # So little memory that nothing can be read: the worker dies, or says that it needs more.
-    monkeypatch.setattr(cad, "MEMORY_BYTES", 400_000_000)
+    monkeypatch.setattr(cad, "MEMORY_BYTES", 800_000_000)
     path = tmp_path / "many.stl"
     path.write_bytes(b"\0" * 80 + struct.pack("<I", 4_000_000) + b"\1" * 200_000_000)
     with pytest.raises(Refused) as refusal:
