@@ -120,8 +120,8 @@ def converge(attempt: Callable[[], bool], how: Persistence, *, unsure: bool = Fa
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             continue
         wanted = wanted - 1 if settled else wanted
-        if wanted <= 0:
-            return
+        if wanted <= 0 or how.clock() - began > how.patience_s:
+            return  # what the server keeps though it was asked to remove it, somebody has touched
         how.sleep(_SETTLE_S)
 
 

@@ -159,6 +159,9 @@ def test_a_push_that_goes_well_looks_once_and_one_after_a_kill_until_it_is_sure(
     looks.clear()
     converge(attempt, how, unsure=True)
     assert looks == [False, True, True]
+    waited: list[float] = []
+    converge(lambda: False, Persistence(patience_s=3, clock=lambda: sum(waited), sleep=waited.append), unsure=True)
+    assert 3 < sum(waited) < 6
     intent = Intent(tmp_path / "labelling" / "bringing")
     assert not intent.left
     intent.begin()
