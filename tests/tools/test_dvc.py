@@ -13,6 +13,7 @@ import pytest
 
 from workbench.adapters import dvc, git
 from workbench.domain.findings import Busy, Refused
+from workbench.synthesis.stage import ACTIVITY
 
 pytestmark = pytest.mark.tools
 
@@ -57,10 +58,10 @@ def test_a_failing_stage_answers_with_its_own_finding(workbench: Callable[..., d
     root = tmp_path / "workspace"
     workbench("init", root)
     params = root / "params.yaml"
-    params.write_text(params.read_text().replace("synthesis/1", "synthesis/99"))
+    params.write_text(params.read_text().replace(ACTIVITY, "synthesis/99"))
     answer = workbench("synthesis", "--workspace", root, expect=1)
     assert [finding["code"] for finding in answer["findings"]] == ["workspace.activity-version"]
-    assert "synthesis/1" in answer["findings"][0]["remedy"]
+    assert ACTIVITY in answer["findings"][0]["remedy"]
 
 
 def test_a_stage_without_its_input_says_which_step_is_missing(
