@@ -223,7 +223,7 @@ class Schedule:
         """Return the photographs of which a desk has two tasks."""
         return [
             image_id
-            for project_id in self.desks().values()
+            for _, project_id in self.desks()
             for image_id, number in Counter(task.sha256 for task in self.studio.admin.tasks(project_id)).items()
             if number > 1
         ]
@@ -246,17 +246,18 @@ class Schedule:
         self._behind.proxy.trouble = None
         self._behind.proxy.drain()
 
-    def desks(self) -> dict[str, int]:
-        return {
-            project.title.split(" · ")[1]: project.project_id
+    def desks(self) -> list[tuple[str, int]]:
+        """Return each labeller's projects: more than one, if making one was repeated."""
+        return [
+            (project.title.split(" · ")[1], project.project_id)
             for project in self.studio.admin.projects()
             if project.title.startswith(f"{self.name} · ")
-        }
+        ]
 
     def work(self, times: int) -> None:
         """Let people answer and skip, past the trouble: the server acknowledges."""
         with contextlib.suppress(Exception):  # it may just be restarting: then nobody works
-            for name, project_id in self.desks().items():
+            for name, project_id in self.desks():
                 open_ = [t for t in self.studio.admin.tasks(project_id) if not t.answers and not t.skips]
                 for task in self.rng.sample(open_, min(times, len(open_))):
                     skip = self.rng.random() < 0.15
@@ -281,7 +282,7 @@ class Schedule:
 
     def _delete_in_bulk(self, number: int) -> None:
         """Delete an answer through the data manager, with all others of its task."""
-        for project_id in self.desks().values():
+        for _, project_id in self.desks():
             for task in self.studio.admin.export(project_id):
                 if number in {answer["id"] for answer in task["annotations"]}:
                     asked = {"selectedItems": {"all": False, "included": [task["id"]]}}
@@ -322,11 +323,10 @@ class Schedule:
         """Return what is there twice, missing, lost or unknown: nothing may be."""
         wrong, server = [], self.studio.admin
         there: list[dict[str, Any]] = []
-        for name, project_id in self.desks().items():
-            counts = Counter(task.sha256 for task in server.tasks(project_id))
-            if twice := [sha for sha, number in counts.items() if number > 1]:
-                wrong.append(f"{self.name}: {len(twice)} photographs have two tasks on {name}'s desk")
-            there += server.export(project_id)
+        counts = Counter((name, task.sha256) for name, number in self.desks() for task in server.tasks(number))
+        if twice := [name for (name, _), number in counts.items() if number > 1]:
+            wrong.append(f"{self.name}: {len(twice)} photographs have two tasks for {set(twice)}")
+        there += [task for _, number in self.desks() for task in server.export(number)]
         ids = _ids(there)
         if (self.settled["new"], self.settled["removed"]) != (0, 0):
             wrong.append(f"{self.name}: a further push still finds something to do: {self.settled}")
@@ -346,7 +346,7 @@ class Schedule:
 
     def clear(self) -> None:
         self.calm()
-        for project_id in self.desks().values():
+        for _, project_id in self.desks():
             self.studio.admin._client.projects.delete(id=project_id)
         shutil.rmtree(self.root)
 

@@ -98,9 +98,12 @@ class LabelStudioServer:
             **({} if description is None else {"description": description}),
         }
         project_id = self.find_project(title)
+        if project_id is None:
+            with self._asked():
+                made = int(self._client.projects.create(title=title, **wanted).id)
+            # An earlier request whose answer was lost may have made one just before: the oldest is everybody's.
+            return self.find_project(title) or made
         with self._asked():
-            if project_id is None:
-                return int(self._client.projects.create(title=title, **wanted).id)
             have = self._client.projects.get(project_id)
             changed = {key: value for key, value in wanted.items() if getattr(have, key, None) != value}
             if changed:

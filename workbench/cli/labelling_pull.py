@@ -141,7 +141,7 @@ def status(
         return _campaign_status(workspace, campaign)
     config = read_labellers_config(workspace.layout.label_configs / project, workspace.taxonomy)
     server, _ = connect(workspace)
-    (place,) = _places(server, config, (), known=set())
+    place, *_ = _places(server, config, (), known=set())  # the oldest of that title
     tasks = server.tasks(place.on_server.project_id)
     frozen = snapshot.read_answers(
         server.export(place.on_server.project_id),

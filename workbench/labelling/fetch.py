@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from workbench.domain.campaign import Campaign, Desk
@@ -75,21 +75,24 @@ def find_places(
 ) -> list[Place]:
     """Return where answers may lie: the project of that title, and every desk of the campaigns that is on the server.
 
-    Of projects of one title the oldest counts. ``known`` are titles of places that answers were pulled from before: they
-    are looked at though the file of their campaign is gone.
+    Where several projects have one title, because making one was repeated while the server still worked on the first, all
+    are looked at, the younger ones under their title and number. ``known`` are places that answers were pulled from
+    before: they are looked at though the file of their campaign is gone.
     """
-    oldest: dict[str, LabellerProject] = {}
+    campaigns, oldest = list(campaigns), set[str]()
+    places: dict[str, Place] = {}
+    asked = set(known)
     for project in projects:
-        oldest.setdefault(project.title, project)
-    places = [Place(on_server=oldest[title])] if title in oldest else []
-    desks = [(campaign, campaign.desk(other)) for campaign in campaigns for other in oldest]
-    of = {
-        desk.title: Place(on_server=oldest[desk.title], campaign=campaign, desk=desk)
-        for campaign, desk in desks
-        if desk
-    }
-    left = {other: Place(on_server=oldest[other]) for other in known if other in oldest and other != title}
-    return [*places, *(left | of).values()]
+        named = (
+            project if project.title not in oldest else replace(project, title=f"{project.title} #{project.project_id}")
+        )
+        oldest.add(project.title)
+        of = [(campaign, desk) for campaign in campaigns if (desk := campaign.desk(project.title)) is not None]
+        if of:
+            places[named.title] = Place(on_server=named, campaign=of[0][0], desk=of[0][1])
+        elif project.title == title or named.title in asked:
+            places[named.title] = Place(on_server=named)
+    return list(places.values())
 
 
 def fetch_place(server: Labeller, place: Place, known: Mapping[int, int], mark: Mark | None) -> Fetched:

@@ -209,6 +209,20 @@ def test_desks_of_a_campaign_are_pulled_too_and_stay_when_its_file_is_gone(fakes
     assert site.pulled() == site.truth()
 
 
+def test_answers_in_a_project_that_was_made_twice_are_pulled_from_both(site: Site) -> None:
+    made = site.server.real.projects()[0]
+    twin = {**site.server.real._shared["projects"][made.project_id], "made_at": "2026-03-01T00:00:00Z"}
+    site.server.real._shared["projects"][9] = twin
+    site.server.real.import_tasks(9, [{"data": {"image": "x", "sha256": "f" * 64}}])
+    site.answer(1)
+    site.answer(5, person=1)
+    assert site.pull() == (["given", "given"], [])
+    assert site.pulled() == site.truth()
+    assert {row["place"] for row in read_history(site.folder)} == {TITLE, f"{TITLE} #9"}
+    site.answer(5)
+    assert site.pull() == (["given"], [])
+
+
 def test_answers_given_while_pulling_are_not_mistaken_for_deleted_ones(site: Site) -> None:
     for task in (1, 2, 3):
         site.answer(task)
