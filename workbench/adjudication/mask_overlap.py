@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.domain.rle import runs_from_text
+
 
 def masks_iou(first_rle: str, second_rle: str) -> float:
     """Return the IoU of two masks of one size, in COCO's compressed run lengths, in [0, 1]; 0 where both are empty.
@@ -34,24 +36,7 @@ def _shared(first: NDArray[np.int64], second: NDArray[np.int64]) -> int:
 
 def _set_bounds(counts: str) -> NDArray[np.int64]:
     """Return starts and ends of the stretches of set pixels, going down columns, without empty ones."""
-    ends = np.cumsum(_runs(counts))
+    ends = np.cumsum(runs_from_text(counts), dtype=np.int64)
     bounds = ends[: len(ends) // 2 * 2].reshape(-1, 2)
     kept: NDArray[np.int64] = bounds[bounds[:, 1] > bounds[:, 0]].reshape(-1)
     return kept
-
-
-def _runs(counts: str) -> NDArray[np.int64]:
-    """Return the lengths of the runs, unset first (cocoapi, common/maskApi.c: rleFrString)."""
-    runs: list[int] = []
-    value = shift = 0
-    for letter in counts:
-        bits = ord(letter) - 48
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if bits & 0x20:
-            continue
-        if bits & 0x10:
-            value |= -1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))  # noqa: PLR2004 -- the format's own rule
-        value = shift = 0
-    return np.array(runs, np.int64)
