@@ -16,6 +16,7 @@ from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.domain.findings import WorkbenchError, refused
 from workbench.labelling import foreign, importing, predictions, snapshot
+from workbench.labelling.class_map import read_class_map
 from workbench.redaction.review import photograph_id
 
 
@@ -59,7 +60,7 @@ def import_labels(
 ) -> Report:
     """Take over existing labels; a word without a code in the class map refuses them all."""
     read = foreign.read_foreign(path, label_format)
-    words = importing.read_class_map(classes)
+    words = read_class_map(classes)
     importing.check_words(read, words, workspace.taxonomy)
     imported = importing.map_labels(
         read,

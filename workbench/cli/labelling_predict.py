@@ -19,6 +19,7 @@ from workbench.cli.wiring import Workspace
 from workbench.domain.annotation import Instance
 from workbench.domain.findings import Finding, bad_usage, refused
 from workbench.labelling import predicting, predictions, ranking
+from workbench.labelling.class_map import read_partial_class_map
 from workbench.labelling.coco_results import CocoResults, read_coco_results
 from workbench.labelling.ranking import RankBy
 from workbench.ports import Predictor
@@ -57,7 +58,7 @@ def predict(
     predictor = _open(workspace, model, rows, images=images, least_score=least_score)
     facts = predictor.facts
     _check_sha256(model, facts.sha256, sha256)
-    meanings = predicting.read_classes(classes) if classes else _BUILT_IN.get(model)
+    meanings = read_partial_class_map(classes) if classes else _BUILT_IN.get(model)
     if meanings is None:
         raise bad_usage("labelling.model-missing", model, "has words of its own.", "Say what they mean with --classes.")
     predicting.check_classes(facts.words, meanings, workspace.taxonomy)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
 from workbench.domain.annotation import Annotation, DecidedBy, Instance, Pass
-from workbench.domain.findings import Finding, Refused, Severity, refused
+from workbench.domain.findings import Finding, Refused, Severity
 from workbench.domain.lineage import canonical_json, sha256_hex
 from workbench.domain.taxonomy import Taxonomy
+from workbench.labelling.class_map import unknown_codes
 from workbench.labelling.exchange import short_id
 from workbench.labelling.foreign_shapes import ForeignImage
 from workbench.labelling.to_working_copy import drawn_shape, mapping
@@ -27,28 +26,6 @@ class Imported:
     annotations: tuple[Annotation, ...]
     digest: str
     findings: tuple[Finding, ...]
-
-
-def read_class_map(path: Path) -> dict[str, str]:
-    """Return the words and their codes from a YAML file of ``word: code`` lines.
-
-    Raises
-    ------
-    Refused
-        ``labelling.import-unreadable`` if it is no such file.
-
-    """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise refused(
-            "labelling.import-unreadable", path, f"cannot be read ({error}).", "Give a YAML file of `word: code` lines."
-        ) from error
-    if not isinstance(document, dict) or not all(isinstance(code, str) for code in document.values()):
-        raise refused(
-            "labelling.import-unreadable", path, "is no map of words to codes.", "Write one `word: code` line a word."
-        )
-    return {str(word): code for word, code in document.items()}
 
 
 def check_words(foreign: Iterable[ForeignImage], classes: Mapping[str, str], taxonomy: Taxonomy) -> None:
@@ -72,15 +49,7 @@ def check_words(foreign: Iterable[ForeignImage], classes: Mapping[str, str], tax
         for word, number in sorted(counts.items())
         if word not in classes
     ]
-    findings += [
-        Finding(
-            code="labelling.unknown-code",
-            subject=code,
-            message=f"stands in the class map, but taxonomy {taxonomy.version} does not have it.",
-            remedy="Use a code of label_configs/taxonomy.yaml.",
-        )
-        for code in sorted(set(classes.values()) - set(taxonomy.codes))
-    ]
+    findings += unknown_codes(classes.values(), taxonomy)
     if findings:
         raise Refused(*findings)
 

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from workbench import tables
 from workbench.domain.annotation import Instance
-from workbench.domain.findings import Finding, Refused, Severity, refused
+from workbench.domain.findings import Finding, Refused, Severity
 from workbench.domain.geometry import Box, Ring
 from workbench.domain.lineage import canonical_json, work_key
 from workbench.domain.suggestion import ModelFacts, Suggestion
 from workbench.domain.taxonomy import Taxonomy
+from workbench.labelling.class_map import unknown_codes
 from workbench.labelling.exchange import short_id
 from workbench.labelling.snapshot import write_manifest, write_text
 from workbench.ports import Compute, Predictor, Track
@@ -49,28 +48,6 @@ class Plan:
     instances: Mapping[str, Mapping[str, Any]]
 
 
-def read_classes(path: Path) -> dict[str, str | None]:
-    """Return a class map from a YAML file of ``word: code`` lines; ``word: null`` leaves a word out.
-
-    Raises
-    ------
-    Refused
-        ``labelling.import-unreadable`` if it is no such file.
-
-    """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise refused(
-            "labelling.import-unreadable", path, f"cannot be read ({error}).", "Give a YAML file of `word: code` lines."
-        ) from error
-    if not isinstance(document, dict) or not all(isinstance(code, str | None) for code in document.values()):
-        raise refused(
-            "labelling.import-unreadable", path, "is no map of words to codes.", "Write one `word: code` line a word."
-        )
-    return {str(word): code for word, code in document.items()}
-
-
 def check_classes(words: Iterable[str], classes: Classes, taxonomy: Taxonomy) -> None:
     """Refuse a model whose words have no code, all of them at once, before it looks at anything.
 
@@ -90,15 +67,7 @@ def check_classes(words: Iterable[str], classes: Classes, taxonomy: Taxonomy) ->
         )
         for word in sorted(set(words) - set(classes))
     ]
-    findings += [
-        Finding(
-            code="labelling.unknown-code",
-            subject=code,
-            message=f"stands in the class map, but taxonomy {taxonomy.version} does not have it.",
-            remedy="Use a code of label_configs/taxonomy.yaml.",
-        )
-        for code in sorted({code for code in classes.values() if code} - set(taxonomy.codes))
-    ]
+    findings += unknown_codes(filter(None, classes.values()), taxonomy)
     if findings:
         raise Refused(*findings)
 

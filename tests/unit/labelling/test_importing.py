@@ -16,8 +16,9 @@ from workbench.domain.findings import Refused
 from workbench.domain.photograph import UprightTransform
 from workbench.domain.taxonomy import Taxonomy
 from workbench.labelling import coco_rle
+from workbench.labelling.class_map import read_class_map, read_partial_class_map
 from workbench.labelling.foreign import read_foreign
-from workbench.labelling.importing import check_words, map_labels, read_class_map
+from workbench.labelling.importing import check_words, map_labels
 
 CONFIGS = Path(__file__).resolve().parents[3] / "label_configs"
 CLASSES = {"pipe": "negative.plumbing_or_tube", "coin": "unknown"}
@@ -226,3 +227,7 @@ def test_a_class_map_that_is_none_is_refused(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(Refused, match="labelling.import-unreadable"):
             read_class_map(path)
+    path.write_text("pipe: negative.tool\nhand: null\n")
+    assert read_partial_class_map(path) == {"pipe": "negative.tool", "hand": None}
+    with pytest.raises(Refused, match="labelling.import-unreadable"):
+        read_class_map(path)
