@@ -1,7 +1,8 @@
 """What the stages need of the outside world, as small Protocols.
 
 Stages import these, never an adapter; ``cli/wiring.py`` puts the real thing in. A port stands here only where
-there are two real implementations (or a real one and the fake that passes the same contract tests).
+there are two real implementations (or a real one and the fake that passes the same contract tests). All of them stand
+on this one page, longer than others, because it is the page that says what the stages depend on; it holds no code.
 """
 
 from __future__ import annotations

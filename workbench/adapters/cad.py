@@ -15,7 +15,8 @@ import numpy as np
 
 from workbench.adapters.cad_loading import UNITS_M, Request, load, prepare
 from workbench.adapters.resting import resting_poses
-from workbench.adapters.sandbox import Limits, Lost, Sandbox
+from workbench.adapters.sandbox import Lost, Sandbox
+from workbench.adapters.sandbox_worker import Limits
 from workbench.domain.findings import Refused, refused
 from workbench.ports import CadPart, Mesh
 

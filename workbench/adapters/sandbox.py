@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import resource
-import signal
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,25 +20,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, Self, TypeVar
 
-from workbench.adapters.confinement import confine
+from workbench.adapters.sandbox_worker import Limits, serve
 from workbench.domain.findings import busy
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a worker may take (RELIABILITY figures: 1.5 GiB, 64 files), and how large a file it may write.
-
-    A decoder has nothing to write. Some readers pass their result through a file in memory (memfd_create(2)), for which
-    they need `written_bytes`; files on disk stay shut to them all the same.
-    """
-
-    memory_bytes: int = 1_610_612_736
-    files: int = 64
-    written_bytes: int = 0
-
 
 _USUAL = Limits()
 
@@ -204,8 +188,8 @@ class Sandbox(Generic[T, R]):
     def _try_to_start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_serve,
-            args=(theirs, self._function, self._prepare, self._timeout_s, self._limits),
+            target=serve,
+            args=(theirs, self._function, self._prepare, int(self._timeout_s * _PATIENCE) + 10, self._limits),
             daemon=True,
         )
         with without_main():
@@ -265,47 +249,3 @@ def _processor_s(process_id: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _serve(
-    pipe: Connection,
-    function: Callable[[Any], Any],
-    prepare: Callable[[], None],
-    timeout_s: float,
-    limits: Limits,
-) -> None:
-    """Be a worker: answer items until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        prepare()
-        _limit(limits)
-    except Exception:  # noqa: BLE001 -- its end says enough: nobody reads a worker's traceback
-        os._exit(1)
-    pipe.send("ready")
-    # An alarm nobody handles ends the process, so a decoder that never returns does not outlive a killed parent.
-    most_s = int(timeout_s * _PATIENCE) + 10
-    while True:
-        try:
-            item = pipe.recv()
-        except (EOFError, OSError):
-            return
-        signal.alarm(most_s)
-        try:
-            result = function(item)
-        except Exception:  # noqa: BLE001 -- the machine failed, since a file's own faults are results: try anew elsewhere
-            os._exit(1)
-        signal.alarm(0)
-        pipe.send(result)
-
-
-def _limit(limits: Limits) -> None:
-    """Close the limits: memory, files, no core dump, what is written, and what `confine` gives up."""
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limits.files, limits.files))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limits.written_bytes, limits.written_bytes))
-    # What decoders print about damaged files would stand between the lines of the program that started them.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    confine()
