@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +22,13 @@ import pytest
 from workbench.adapters import servers, servers_label_studio, servers_process
 from workbench.cli.workspace import create_workspace
 from workbench.layout import Layout
+
+# Test modules share the independent caster, and this folder is no package.
+_spec = importlib.util.spec_from_file_location("independent_caster", Path(__file__).with_name("independent_caster.py"))
+assert _spec is not None
+assert _spec.loader is not None
+sys.modules["independent_caster"] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sys.modules["independent_caster"])
 
 _CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -185,3 +194,20 @@ def _wait_for_postgres(process: subprocess.Popen[bytes], running: RunningPostgre
             assert process.poll() is None, log.read_text(encoding="utf-8")
             assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
             time.sleep(0.2)
+
+
+@pytest.fixture(scope="session")
+def parts() -> Any:
+    """Return the built-in parts of the catalogue, ready to be placed."""
+    from workbench.adapters.cad import resting_poses
+    from workbench.synthesis.catalogue import builtin_parts
+
+    return builtin_parts(resting_poses)
+
+
+@pytest.fixture(scope="session")
+def meshes(parts: Any) -> Any:
+    """Return every mesh that a scene may name, the things that lie about included."""
+    from workbench.synthesis.props import prop_meshes
+
+    return prop_meshes() | {part.part_id: part.mesh for part in parts}

@@ -38,10 +38,11 @@ def mesh_of(vertices: Any, faces: Any, pose: Any) -> Any:
 
 
 def things_of(scene: Any, meshes: Any) -> list[Any]:
-    """Return the world's meshes: each instance in the scene's order, then the table."""
+    """Return the world's meshes: each instance in the scene's order, then things without a label, then the table."""
     things = [mesh_of(meshes[p.part_id].vertices_m, meshes[p.part_id].faces, p.pose) for p in scene.parts]
     square, faces = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]), [[0, 1, 2], [0, 2, 3]]
     things += [mesh_of(square * [c.width_m / 2, c.height_m / 2, 0], faces, c.pose) for c in scene.cards]
+    things += [mesh_of(meshes[p.part_id].vertices_m, meshes[p.part_id].faces, p.pose) for p in scene.props]
     return [*things, mesh_of(square * 1.5, faces, np.eye(4))]
 
 
@@ -58,11 +59,11 @@ def rays(camera: Any, *, at_px: Any = None) -> tuple[Any, Any]:
 
 
 def cast(scene: Any, meshes: Any) -> Seen:
-    """Return what every pixel centre sees first."""
+    """Return what every pixel centre of a camera without distortion sees first."""
     camera, things = scene.camera, things_of(scene, meshes)
     origin, direction = rays(camera)
     owner = np.concatenate([np.full(len(thing.faces), i) for i, thing in enumerate(things)])
-    owner[owner == len(things) - 1] = -1
+    owner[owner >= len(scene.instances)] = -1
     world = trimesh.util.concatenate(things)
     hit = RayMeshIntersector(world).intersects_first(np.tile(origin, (len(direction), 1)), direction)
     # The triangle is Embree's; where the ray meets its plane is worked out in double precision.

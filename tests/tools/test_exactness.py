@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
 import os
@@ -21,7 +20,6 @@ from workbench.adapters.masks import decode_mask, encode_mask
 from workbench.adapters.mitsuba import MitsubaRenderer
 from workbench.domain.findings import Refused
 from workbench.ports import Mesh
-from workbench.synthesis.catalogue import builtin_parts
 from workbench.synthesis.instances import label_rows, pose_rows, scene_points
 from workbench.synthesis.scene import RestingPart
 from workbench.synthesis.turntable import turntable_scenes
@@ -33,13 +31,7 @@ FULL = bool(os.environ.get("WORKBENCH_EXACTNESS_FULL"))
 SIZE_PX = 160 if FULL else 80
 VIEWS = slice(None) if FULL else slice(1, None, 7)  # from the side and from above
 
-_path = Path(__file__).with_name("independent_caster.py")
-_spec = importlib.util.spec_from_file_location("independent_caster", _path)
-assert _spec is not None
-assert _spec.loader is not None
-caster = importlib.util.module_from_spec(_spec)
-sys.modules["independent_caster"] = caster  # where its dataclasses look for their module
-_spec.loader.exec_module(caster)
+caster: Any = sys.modules["independent_caster"]  # loaded by conftest.py
 
 
 @dataclass
@@ -65,11 +57,6 @@ class Tally:
         if out.endswith(".json"):
             known = json.loads(Path(out).read_text()) if Path(out).is_file() else {}
             Path(out).write_text(json.dumps(known | {name: vars(self)}, indent=1))
-
-
-@pytest.fixture(scope="module")
-def parts() -> Any:
-    return builtin_parts(resting_poses)
 
 
 @pytest.fixture(scope="module")

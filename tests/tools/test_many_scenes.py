@@ -18,14 +18,11 @@ import trimesh
 import yaml
 from scipy import ndimage
 
-from workbench.adapters.cad import resting_poses
 from workbench.adapters.masks import decode_mask, encode_mask
 from workbench.adapters.mitsuba import MitsubaRenderer
 from workbench.adapters.mujoco import drop
 from workbench.domain.scene import scene_from_mapping
-from workbench.synthesis.catalogue import builtin_parts
 from workbench.synthesis.instances import label_rows, mask_extent, pose_rows, visible_indices
-from workbench.synthesis.props import prop_meshes
 from workbench.synthesis.scene import sample_scene
 
 pytestmark = pytest.mark.tools
@@ -36,16 +33,6 @@ SIZE_PX = 128
 GIVES_M = 0.0003
 PARAMS = {**yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())["synthesis"], "size_px": SIZE_PX}
 RECIPES = sorted(PARAMS["recipes"])
-
-
-@pytest.fixture(scope="module")
-def parts() -> Any:
-    return builtin_parts(resting_poses)
-
-
-@pytest.fixture(scope="module")
-def meshes(parts: Any) -> Any:
-    return prop_meshes() | {part.part_id: part.mesh for part in parts}
 
 
 @pytest.fixture(scope="module")
