@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,9 +22,6 @@ from workbench.domain.annotation import DecidedBy, Instance, Keypoint, Shape
 from workbench.domain.findings import refused
 from workbench.domain.geometry import Box
 from workbench.domain.lineage import canonical_json
-
-if TYPE_CHECKING:  # half of the time a command takes to start would go into it
-    import pandas as pd
 
 
 def _field(name: str, kind: pa.DataType, about: str, *, nullable: bool = False) -> pa.Field:
@@ -768,13 +765,6 @@ def table_of(data: bytes, schema: pa.Schema, subject: str) -> pa.Table:
     for name in extra:
         known = known.append_column(table.schema.field(name), table[name])
     return known
-
-
-def read_frame(path: Path, schema: pa.Schema) -> pd.DataFrame:
-    """Return a table as a pandas frame, columns in the schema's order."""
-    import pandas as pd
-
-    return pd.DataFrame(read_rows(path, schema), columns=list(schema.names))
 
 
 def instance_row(instance: Instance) -> dict[str, Any]:

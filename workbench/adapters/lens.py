@@ -39,26 +39,6 @@ def undistorted(seen_x: Field, seen_y: Field, coefficients: Coefficients) -> tup
     return x, y
 
 
-def world_rays(camera: Camera) -> tuple[Field, Field, Field]:
-    """Return the primary rays through all pixel centres, row by row.
-
-    Returns
-    -------
-    origin
-        (3,) metres.
-    direction
-        (h w, 3) unit vectors.
-    ahead
-        (h w,) cosine between each ray and the optical axis: distance times it is depth.
-
-    """
-    x, y = slopes(camera)
-    local = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3)
-    local /= np.linalg.norm(local, axis=1, keepdims=True)
-    pose = np.reshape(camera.pose, (4, 4))
-    return pose[:3, 3], local @ pose[:3, :3].T, local[:, 2]
-
-
 def straight_size(camera: Camera) -> tuple[int, int]:
     """Return the width and height of the straight picture, of the same focal length, that holds what the lens sees."""
     if not any(camera.distortion):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -240,8 +240,3 @@ def prune_json(traces: Traces, text: str) -> str | None:
         return None
     pruned = traces.pruned(document)
     return json.dumps(pruned, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n"
-
-
-def as_mapping(traces: Traces) -> Mapping[str, Any]:
-    """Return traces as a JSON object."""
-    return {"images": sorted(traces.images), "files": sorted(traces.files)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from workbench.domain.findings import refused
@@ -65,17 +64,6 @@ def seed_for(*parts: object) -> int:
     """
     text = "|".join(str(part) for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Derivation:
-    """How one image came from others (W3C PROV: a derived entity, its activity and the entities used)."""
-
-    image_id: str
-    inputs: tuple[str, ...]
-    activity: str
-    parameter_digest: str
-    seed: int | None = None
 
 
 def require_activity(parameters: Mapping[str, Any], installed: str, *, section: str) -> None:

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workbench.domain.seizure import VIEW_MEANING, EventType, SerialPresent, TraceStatus, View
+from workbench.domain.seizure import EventType, SerialPresent, TraceStatus, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +167,3 @@ def tells_of_a_person(column: str) -> bool:
     plain = unicodedata.normalize("NFC", plain)
     joined = re.sub(r"[\W]+", "_", plain).strip("_")
     return plain.strip() in _NAME_ALONE or bool(_PERSON.search(joined.replace("_", " ")) or _PERSON.search(joined))
-
-
-def view_meanings() -> list[tuple[str, str]]:
-    """Return each word of the column ``view`` with what it means."""
-    return [(view.value, meaning) for view, meaning in VIEW_MEANING.items()]
