@@ -17,6 +17,7 @@ from workbench.domain.geometry import Box, Ring
 from workbench.domain.lineage import canonical_json, work_key
 from workbench.domain.suggestion import ModelFacts, Suggestion
 from workbench.domain.taxonomy import Taxonomy
+from workbench.interim import Interim
 from workbench.labelling.class_map import unknown_codes
 from workbench.labelling.exchange import short_id
 from workbench.labelling.snapshot import write_manifest, write_text
@@ -27,9 +28,6 @@ ACTIVITY = "predicting/1"
 
 #: How the folder of a model's suggestions begins, below data/02_labelling.
 PREFIX = "predicted-"
-
-#: The tables are written after this many photographs too, so that an interrupted run has at most these to redo.
-_KEEP_EVERY = 200
 
 #: Digits kept of pixels and scores: further ones may differ between processors.
 _PIXEL_DIGITS, _SCORE_DIGITS = 2, 4
@@ -118,7 +116,8 @@ def predict(
     seen, instances = dict(plan.seen), dict(plan.instances)
     found = compute.map(predictor, [(str(row["image_id"]), data / row["path"]) for row in plan.todo])
     shown = track(found, total=len(plan.todo), doing=f"{facts.name} looks")
-    for count, (row, suggestions) in enumerate(zip(plan.todo, shown, strict=True), start=1):
+    interim = Interim(lambda: _write(folder, seen, instances))
+    for row, suggestions in zip(plan.todo, shown, strict=True):
         image_id = str(row["image_id"])
         made = _instances(suggestions, image_id, facts=facts, key=plan.keys[image_id], classes=classes)
         instances |= {instance.instance_id: tables.instance_row(instance) for instance, _ in made}
@@ -129,8 +128,7 @@ def predict(
             "model_version": facts.version,
             "objects": [{"instance_id": instance.instance_id, "score": score} for instance, score in made],
         }
-        if count % _KEEP_EVERY == 0:
-            _write(folder, seen, instances)
+        interim.step()
     _write(folder, seen, instances)
     about: dict[str, Any] = {"activity": ACTIVITY, "name": facts.name, "version": facts.version, "sha256": facts.sha256}
     about |= {"parameters": dict(facts.parameters), "classes": dict(classes)}

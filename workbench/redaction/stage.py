@@ -10,6 +10,7 @@ from workbench.domain.findings import Refused, refused
 from workbench.domain.geometry import Box
 from workbench.domain.lineage import require_activity, work_key
 from workbench.domain.redaction import Labelled, Unreviewed
+from workbench.interim import Interim
 from workbench.layout import Layout
 from workbench.ports import Compute, Track
 from workbench.tables import IMAGES, SEARCHED, read_all_rows, read_rows, write_table
@@ -17,8 +18,8 @@ from workbench.tables import IMAGES, SEARCHED, read_all_rows, read_rows, write_t
 #: Name and version of this activity: raise the number whenever an equal picture may give other faces.
 ACTIVITY = "face-search/1"
 
-#: The table is written after this many pictures too, so that an interrupted run has at most these to redo.
-_KEEP_EVERY = 500
+#: Columns of an image's row that the search needs; all columns of 100,000 rows fill much memory.
+_NEEDED = ("image_id", "path", "file_sha256")
 
 #: Digits of a score that are kept: further ones may differ between processors.
 _SCORE_DIGITS = 3
@@ -85,22 +86,22 @@ def run_redaction(
     todo = [images[image_id] for image_id in images if image_id not in rows]
     found = compute.map(find, [layout.data / row["path"] for row in todo])
     shown = track(found, total=len(todo), doing="Looking for faces")
-    for count, (row, faces) in enumerate(zip(todo, shown, strict=True), start=1):
+    interim = Interim(lambda: _write(layout, rows))
+    for row, faces in zip(todo, shown, strict=True):
         rows[row["image_id"]] = {
             "image_id": row["image_id"],
             "file_sha256": row["file_sha256"],
             "work_key": keys[row["image_id"]],
             "faces": [_face_row(box, score) for box, score in faces],
         }
-        if count % _KEEP_EVERY == 0:
-            _write(layout, rows)
+        interim.step()
     _write(layout, rows)
     return len(todo)
 
 
 def _images(layout: Layout) -> dict[str, dict[str, Any]]:
     """Return the images of data/01_intake by id, in order; one that two contributions brought is one."""
-    rows = read_all_rows(sorted(layout.intake.glob("*/images.parquet")), IMAGES)
+    rows = read_all_rows(sorted(layout.intake.glob("*/images.parquet")), IMAGES, _NEEDED)
     return {row["image_id"]: row for row in sorted(rows, key=lambda row: str(row["image_id"]))}
 
 
