@@ -1,4 +1,4 @@
-"""All benchmarks one after another, each in its own process, as one table in docs/benchmarks.md."""
+"""Benchmarks one after another, each in its own process; the newest answer of each makes the table in docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
+#: The newest answer of each benchmark at its own size, by its name.
+RESULTS = HERE / "results.json"
 #: In the order of the flow.
 BENCHMARKS = (
     "reception",
@@ -43,12 +46,13 @@ BENCHMARKS = (
 def main() -> int:
     """Run the benchmarks asked for; return 1 if one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], help="which (default all; only all is recorded)")
-    parser.add_argument("--items", type=int, help="another size than each benchmark's own")
-    parser.add_argument("--turns", type=int, help="another number of turns")
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], help="which (default all)")
+    parser.add_argument("--items", type=int, help="another size than each benchmark's own; then nothing is recorded")
+    parser.add_argument("--turns", type=int, help="another number of turns; then nothing is recorded")
     asked = parser.parse_args()
     names = asked.names or BENCHMARKS
     options = [part for key in ("items", "turns") if (n := getattr(asked, key)) for part in (f"--{key}", str(n))]
+    known: dict[str, dict[str, Any]] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
     answers, failed = [], []
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
@@ -58,14 +62,16 @@ def main() -> int:
             failed.append(name)
             print(done.stderr[-2000:], file=sys.stderr)
         else:
-            answers.append(json.loads(done.stdout.splitlines()[-1]))
+            answer = json.loads(done.stdout.splitlines()[-1])
+            answers.append(answer)
+            known[name] = {**answer, "day": dt.datetime.now(tz=dt.UTC).date().isoformat(), "machine": machine()}
+            if not options:  # at once: the next one may take long, and may be interrupted
+                RESULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+                PAGE.write_text(page(known), encoding="utf-8")
     print(table(answers))
     if failed:
         print(f"failed, and not recorded: {', '.join(failed)}", file=sys.stderr)
-        return 1
-    if not asked.names:
-        PAGE.write_text(page(answers), encoding="utf-8")
-    return 0
+    return 1 if failed else 0
 
 
 def table(answers: list[dict[str, Any]]) -> str:
@@ -83,9 +89,15 @@ def table(answers: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def page(answers: list[dict[str, Any]]) -> str:
-    """Return docs/benchmarks.md: the table, when, and on what class of machine."""
-    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+def page(known: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return docs/benchmarks.md: the newest answer of each benchmark, when it was taken, and on what class of machine."""
+    shown = [dict(known[name]) for name in BENCHMARKS if name in known]
+    taken: dict[tuple[str, str], list[str]] = {}
+    for answer in shown:
+        taken.setdefault((answer["day"], answer["machine"]), []).append(answer["name"])
+    when = "\n".join(f"Taken on {day}, {where}: {'; '.join(names)}.\n" for (day, where), names in sorted(taken.items()))
+    lacking = [name for name in BENCHMARKS if name not in known]
+    never = f"\nNot taken yet: {', '.join(lacking)}.\n" if lacking else ""
     return f"""# Benchmarks
 
 <!-- Written by scripts/bench.py (`make bench`). -->
@@ -95,10 +107,9 @@ work in the same run, with the same number of processes. Seconds are wall clock,
 on the machine; the ratio much less. The ratio is seconds over seconds: less is better, and below 1 the work was faster
 than the floor. "At least 0.8 of the floor's speed" is a ratio of at most 1.25.
 
-{table(answers)}
+{table(shown)}
 
-Taken on {today}: {machine()}.
-"""
+{when}{never}"""
 
 
 def machine() -> str:

@@ -1,4 +1,4 @@
-"""Run every benchmark, print one table of ratios, and record it in docs/benchmarks.md."""
+"""Run every benchmark, or those named, print one table of ratios, and record it in docs/benchmarks.md."""
 
 from __future__ import annotations
 

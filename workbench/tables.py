@@ -664,6 +664,7 @@ def write_columns(path: Path, table: pa.Table) -> None:
         part.unlink()  # an equal table keeps its file, which DVC then need not hash again
     else:
         os.replace(part, path)
+    pa.default_memory_pool().release_unused()
 
 
 def table_bytes(schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> bytes:
@@ -737,6 +738,7 @@ def read_rows(path: Path, schema: pa.Schema, columns: Sequence[str] | None = Non
 
     """
     rows: list[dict[str, Any]] = read_columns(path, schema, columns).to_pylist()
+    pa.default_memory_pool().release_unused()  # as much again as the rows, of a large table
     return rows
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import multiprocessing
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,6 +17,12 @@ R = TypeVar("R")
 
 #: Below this many items a worker, starting one costs more than it saves.
 _WORTH_A_PROCESS = 4
+
+#: At most so many items go to a worker at once.
+_LARGEST_CHUNK = 8
+
+#: So many chunks a worker wait or are at work: enough that one slow item keeps nobody idle.
+_CHUNKS_AHEAD = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +41,34 @@ class Processes:
         # that ran a network or the renderer before has such threads, and what is forked from it may wait for them for ever.
         threaded = bool({"onnxruntime", "drjit"} & sys.modules.keys())
         context = multiprocessing.get_context("forkserver" if threaded else "fork")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            try:
-                yield from pool.map(function, items, chunksize=max(1, min(8, len(items) // (workers * 4))))
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        # Workers share the memory of what is here already, unless their garbage collector writes into every object of it.
+        gc.freeze()
+        try:
+            with ProcessPoolExecutor(workers, mp_context=context) as pool:
+                try:
+                    yield from _in_order(pool, function, items, workers=workers)
+                except BaseException:
+                    pool.shutdown(wait=True, cancel_futures=True)
+                    raise
+        finally:
+            gc.unfreeze()
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, function: Callable[[T], R], items: Sequence[T], *, workers: int
+) -> Iterator[R]:
+    """Yield the results in the items' order, with a few chunks ahead: of many items all at once would fill much memory."""
+    chunk = max(1, min(_LARGEST_CHUNK, len(items) // (workers * 4)))
+    starts = iter(range(0, len(items), chunk))
+
+    def submit(start: int) -> Future[list[R]]:
+        return pool.submit(_each, function, items[start : start + chunk])
+
+    ahead = deque(map(submit, itertools.islice(starts, workers * _CHUNKS_AHEAD)))
+    while ahead:
+        yield from ahead.popleft().result()
+        ahead.extend(map(submit, itertools.islice(starts, 1)))
+
+
+def _each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    return [function(item) for item in items]

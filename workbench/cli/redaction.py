@@ -75,9 +75,9 @@ def _search(workspace: Workspace) -> None:
     )
 
 
-def _faces(path: Path, *, longest_px: int, least_score: float) -> list[tuple[Box, float]]:
+def _faces(path: str, *, longest_px: int, least_score: float) -> list[tuple[Box, float]]:
     """Return what the stage keeps of the faces found: box and score."""
-    faces = centerface.find_faces(path, longest_px=longest_px, least_score=least_score)
+    faces = centerface.find_faces(Path(path), longest_px=longest_px, least_score=least_score)
     return [(face.box, face.score) for face in faces]
 
 

@@ -165,17 +165,17 @@ class _Here:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def map(self, function: Any, items: Sequence[Path]) -> Any:
+    def map(self, function: Any, items: Sequence[str]) -> Any:
         for item in items:
-            self.asked.append(item.stem)
+            self.asked.append(Path(item).stem)
             yield function(item)
 
 
 def _search(layout: Layout, rows: Sequence[dict[str, Any]], *, fail_at: str = "", **changes: Any) -> list[str]:
-    def find(path: Path) -> list[tuple[Box, float]]:
-        if path.stem == fail_at:
+    def find(path: str) -> list[tuple[Box, float]]:
+        if Path(path).stem == fail_at:
             raise KeyboardInterrupt
-        return [(Box(x_min=1.2, y_min=2.6, x_max=9.9, y_max=8.1), 0.87654)] if path.stem == "b" else []
+        return [(Box(x_min=1.2, y_min=2.6, x_max=9.9, y_max=8.1), 0.87654)] if Path(path).stem == "b" else []
 
     write_table(layout.intake / "c" / "images.parquet", IMAGES, rows)
     here = _Here()
