@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError
-from scipy.spatial.distance import cdist
 
 from workbench.domain.findings import refused
 from workbench.domain.scene import Pose
@@ -144,6 +142,9 @@ def extent_m(mesh: Mesh) -> Xyz:
 
 def diameter_m(mesh: Mesh) -> float:
     """Return the largest distance of two points of a mesh, metres, to the micrometre."""
+    from scipy.spatial import ConvexHull, QhullError
+    from scipy.spatial.distance import cdist
+
     points = mesh.vertices_m
     # The farthest two are corners of the hull; joggled, so that flat parts have one too.
     with contextlib.suppress(QhullError):

@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from workbench.domain.scene import Material
 from workbench.synthesis.materials import LAYERS
@@ -64,6 +63,8 @@ def _stock() -> dict[str, Field]:
 
 def _scratches(rng: np.random.Generator) -> Field:
     """Return fine straight scratches, most of them faint, in [0, 1]."""
+    from scipy import ndimage
+
     field = np.zeros((_SIZE_PX, _SIZE_PX))
     for _ in range(260):
         x, y, angle = rng.uniform(0, _SIZE_PX), rng.uniform(0, _SIZE_PX), rng.uniform(0, np.pi)

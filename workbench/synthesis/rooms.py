@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from workbench.domain.findings import refused
 from workbench.domain.lineage import sha256_hex
@@ -54,6 +53,8 @@ def room(name: str, seed: int) -> NDArray[np.float32]:
         If no kind of room has this name.
 
     """
+    from scipy import ndimage
+
     kind, rng = _KINDS[name], np.random.default_rng(seed)
     image = np.empty((_HEIGHT_PX, _WIDTH_PX, 3))
     image[:40] = rng.uniform(*kind.ceiling) * np.asarray(kind.tint_rgb)
