@@ -5,19 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-#: Writing takes at most about this share of the time: a table that grows is not written for every so many rows, which
-#: would cost the square of their number.
+#: Writing takes about this share of the time, a little more while what is written still grows fast. Not for every so many
+#: rows: of a table that grows that would cost the square of their number.
 _MOST_SHARE = 0.02
+
+
+#: Seconds between two writings at least: of a small table so little is lost.
+_LEAST_S = 1.0
 
 
 class Interim:
     """Writes what is done so far, as often as that costs little.
 
-    An interrupted run has to redo about fifty times what one writing takes; a calm one loses a fiftieth.
+    An interrupted run has to redo what it did in about fifty times the seconds that one writing takes, or in `_LEAST_S`.
     """
 
     def __init__(self, write: Callable[[], None], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin; nothing is written yet.
+        """Begin; nothing is written by that.
 
         Parameters
         ----------
@@ -28,13 +32,13 @@ class Interim:
 
         """
         self._write, self._clock = write, clock
-        self._due_s = clock() + 1.0
+        self._due_s = clock() + _LEAST_S
 
     def step(self) -> None:
-        """Write if it is time to."""
+        """Write if it is time to; to be called after each piece of work. Raises what ``write`` raises."""
         began_s = self._clock()
         if began_s < self._due_s:
             return
         self._write()
         ended_s = self._clock()
-        self._due_s = ended_s + max(1.0, (ended_s - began_s) / _MOST_SHARE)
+        self._due_s = ended_s + max(_LEAST_S, (ended_s - began_s) / _MOST_SHARE)

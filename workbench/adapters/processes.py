@@ -21,7 +21,7 @@ _WORTH_A_PROCESS = 4
 #: At most so many items go to a worker at once.
 _LARGEST_CHUNK = 8
 
-#: So many chunks a worker wait or are at work: enough that one slow item keeps nobody idle.
+#: So many chunks a worker wait or are at work: enough that a slow item seldom keeps the others waiting.
 _CHUNKS_AHEAD = 16
 
 
@@ -57,7 +57,7 @@ class Processes:
 def _in_order(
     pool: ProcessPoolExecutor, function: Callable[[T], R], items: Sequence[T], *, workers: int
 ) -> Iterator[R]:
-    """Yield the results in the items' order, with a few chunks ahead: of many items all at once would fill much memory."""
+    """Yield the results in the items' order; only a few chunks are handed out ahead, since all at once fill much memory."""
     chunk = max(1, min(_LARGEST_CHUNK, len(items) // (workers * 4)))
     starts = iter(range(0, len(items), chunk))
 

@@ -99,7 +99,7 @@ _NEEDED = ("image_id", "parent_image_id", "source_image_id", "path", "file_sha25
 
 
 def read_images(workspace: Workspace) -> list[dict[str, Any]]:
-    """Return who is who of all admitted photographs, of the images that stand for them now: rows of `tables.IMAGES`, in part."""
+    """Return the rows of all admitted photographs, of the images that stand for them now: the columns needed here alone."""
     return tables.read_all_rows(sorted(workspace.layout.intake.glob("*/images.parquet")), tables.IMAGES, _NEEDED)
 
 

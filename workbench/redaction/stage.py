@@ -24,7 +24,7 @@ _NEEDED = ("image_id", "path", "file_sha256")
 _SCORE_DIGITS = 3
 
 #: Finds the faces of the picture at a path: (box in its pixels, score), best first. Can be sent to another process. Paths
-#: are texts: 100,000 `Path` fill three times the memory.
+#: are texts: as many `Path` fill twice the memory.
 Find = Callable[[str], Sequence[tuple[Box, float]]]
 
 
