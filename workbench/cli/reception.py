@@ -47,6 +47,7 @@ from workbench.intake.receive import (
 )
 from workbench.intake.seizure_table import SeizureTable
 from workbench.intake.told import told_otherwise, write_told
+from workbench.long_runs import many_rows
 
 __all__ = ["DryRunOption", "actor", "names_reference", "receive"]
 
@@ -70,7 +71,7 @@ def receive(
     _require_apart(path, workspace)
     channel = "bag" if bagit.is_bag(path) else "folder" if path.is_dir() else "zip"
     root = bagit.validate_bag(path) if channel == "bag" else path
-    with open_delivery(root) as listed:
+    with many_rows(), open_delivery(root) as listed:
         table, members = seizure_table(workspace, seizures, root, listed)
         files = hash_members(members, track=workspace.track)
         now = datetime.now(UTC)

@@ -19,6 +19,7 @@ class StoredTree:
         """Use an open connection."""
         self._database = database
         self._known: dict[tuple[int, int], bytes] = {}
+        self._ends: dict[tuple[int, int], bytes] = {}
 
     def size(self) -> int:
         """Return how many entries there are."""
@@ -59,8 +60,11 @@ class StoredTree:
         level = (end - start - 1).bit_length()
         if end - start == 1 << level:
             return self._node(level, start >> level)
-        middle = start + (1 << (level - 1))
-        return node_hash(self._subtree(start, middle), self._subtree(middle, end))
+        # The incomplete ones at the tree's end stand in the path of nearly every entry: they are hashed once.
+        if (start, end) not in self._ends:
+            middle = start + (1 << (level - 1))
+            self._ends[start, end] = node_hash(self._subtree(start, middle), self._subtree(middle, end))
+        return self._ends[start, end]
 
     def _node(self, level: int, position: int) -> bytes:
         place = (level, position)

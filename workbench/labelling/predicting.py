@@ -17,10 +17,10 @@ from workbench.domain.geometry import Box, Ring
 from workbench.domain.lineage import canonical_json, work_key
 from workbench.domain.suggestion import ModelFacts, Suggestion
 from workbench.domain.taxonomy import Taxonomy
-from workbench.interim import Interim
 from workbench.labelling.class_map import unknown_codes
 from workbench.labelling.exchange import short_id
 from workbench.labelling.snapshot import write_manifest, write_text
+from workbench.long_runs import Interim
 from workbench.ports import Compute, Predictor, Track
 
 #: Name and version of this activity: raise the number when equal suggestions of a model would be kept otherwise.

@@ -9,8 +9,8 @@ from workbench.domain.findings import Refused, refused
 from workbench.domain.geometry import Box
 from workbench.domain.lineage import require_activity, work_key
 from workbench.domain.redaction import Labelled, Unreviewed
-from workbench.interim import Interim
 from workbench.layout import Layout
+from workbench.long_runs import Interim
 from workbench.ports import Compute, Track
 from workbench.tables import IMAGES, SEARCHED, read_all_rows, read_rows, write_table
 

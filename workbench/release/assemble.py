@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import gc
 import hashlib
 import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +18,7 @@ from workbench.domain.findings import refused
 from workbench.domain.lineage import require_activity, sha256_hex
 from workbench.domain.taxonomy import Taxonomy
 from workbench.layout import Layout
+from workbench.long_runs import many_rows
 from workbench.ports import Track, silent
 from workbench.release import manifest
 from workbench.release.basis import read_basis
@@ -65,20 +64,8 @@ def assemble(
 
     """
     require_activity(params, ACTIVITY, section="release")
-    with _no_cycles():
+    with many_rows():
         return _assemble(layout, params, taxonomy, draw, track)
-
-
-@contextmanager
-def _no_cycles() -> Iterator[None]:
-    """Keep Python from looking for cycles meanwhile: rows have none, and looking through them is a fifth of the work."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _assemble(layout: Layout, params: Mapping[str, Any], taxonomy: Taxonomy, draw: Draw, track: Track) -> Assembled:

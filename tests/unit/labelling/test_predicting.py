@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from workbench import interim, tables
+from workbench import long_runs, tables
 from workbench.adapters.processes import Processes
 from workbench.domain.annotation import Shape
 from workbench.domain.findings import Refused
@@ -79,7 +79,7 @@ def test_only_what_is_new_or_another_picture_by_now_is_looked_at(tmp_path: Path)
 def test_an_interrupted_run_keeps_what_it_had_and_a_repeat_gives_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interim.Interim, "step", lambda self: self._write())
+    monkeypatch.setattr(long_runs.Interim, "step", lambda self: self._write())
     rows = _rows(7)
     with pytest.raises(KeyboardInterrupt):
         _run(tmp_path / "cut", rows, Counting(fails_at=5))

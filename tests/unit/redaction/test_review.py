@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workbench import interim
+from workbench import long_runs
 from workbench.domain.findings import Refused
 from workbench.domain.geometry import Box
 from workbench.domain.redaction import Decision, Labelled, Region, State
@@ -202,7 +202,7 @@ def test_each_content_is_searched_once(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_search_goes_on_where_its_table_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interim.Interim, "step", lambda self: self._write())
+    monkeypatch.setattr(long_runs.Interim, "step", lambda self: self._write())
     layout, rows = Layout(tmp_path), [_row(letter) for letter in "abcdef"]
     with pytest.raises(KeyboardInterrupt):
         _search(layout, rows, fail_at="f")

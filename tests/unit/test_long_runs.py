@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from workbench.interim import Interim
+import gc
+
+import pytest
+
+from workbench.long_runs import Interim, many_rows
 
 
 class _Run:
@@ -39,3 +43,17 @@ def test_the_first_writing_comes_within_about_a_second() -> None:
         run.items += 1
         interim.step()
     assert run.now_s < 1.5
+
+
+def test_cycles_are_not_looked_for_while_there_are_many_rows_and_are_afterwards_also_after_a_failure() -> None:
+    def failing() -> None:
+        with many_rows():
+            with many_rows():
+                pass
+            assert not gc.isenabled(), "what was off before stays off"
+            raise ValueError("on purpose")
+
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="on purpose"):
+        failing()
+    assert gc.isenabled()
