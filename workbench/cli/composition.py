@@ -12,6 +12,7 @@ import typer
 
 from workbench.cli.acting import DryRunOption
 from workbench.cli.command import command
+from workbench.cli.intake import intake_params
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.domain.findings import Finding, Severity, bad_usage
@@ -189,7 +190,7 @@ def _decoded(workspace: Workspace, folder: Path) -> tuple[list[tuple[bytes, int,
     from workbench.adapters.sandbox import Sandbox
     from workbench.domain.findings import refused
 
-    limits = workspace.section("intake")
+    limits = intake_params(workspace)
     endings = {ending for known in images.FORMATS.values() for ending in known}
     paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
     chosen = [path for path in paths if path.is_file() and path.suffix.lower() in endings]

@@ -25,6 +25,7 @@ from workbench.adapters.sandbox import Sandbox
 from workbench.cli import curation_app, curation_decisions
 from workbench.cli.adjudication import require_answers
 from workbench.cli.command import command
+from workbench.cli.intake import intake_params
 from workbench.cli.report import Report
 from workbench.cli.wiring import Workspace
 from workbench.curation.outcome import curation_figures, write_curation
@@ -186,7 +187,7 @@ def _embedded_file(path: Path, workspace: Workspace) -> NDArray[np.float32]:
         With the code that intake would give.
 
     """
-    params = workspace.section("intake")
+    params = intake_params(workspace)
     copy = functools.partial(inspection.inspect_item, parameters=dict(params))
     data = path.read_bytes()
     with Sandbox(copy, prepare=inspection.prepare_pictures, workers=1, timeout_s=params["timeout_s"]) as sandbox:

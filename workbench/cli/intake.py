@@ -30,6 +30,7 @@ from workbench.custody.receipt import verdict_key
 from workbench.domain.findings import Finding
 from workbench.intake import admit
 from workbench.intake.covers import Covers
+from workbench.intake.params import check_params
 from workbench.intake.partner_report import quarantine_findings, remark_findings
 from workbench.redaction.decisions import ensure_decisions, read_decisions
 from workbench.redaction.review import accepted_regions
@@ -60,19 +61,27 @@ def register(app: typer.Typer) -> None:
 def intake(*, workspace: Workspace, stage: StageOption = False, dry_run: DryRunOption = False) -> Report:
     """Make upright, metadata-free working copies of what was delivered; quarantine what does not decode."""
     layout = workspace.layout
+    intake_params(workspace)  # what cannot be used is told before DVC is asked
     if dry_run:
         return _planned(workspace)
     if stage:
         note_uncovered(workspace)
         admit.run_intake(
             layout,
-            workspace.section("intake"),
+            intake_params(workspace),
             inspect=_Inspector(workspace),
             track=workspace.track,
             covers=_covers(workspace),
         )
         return _told(workspace, ())
     return _told(workspace, bring_up_to_date(workspace))
+
+
+def intake_params(workspace: Workspace) -> Mapping[str, Any]:
+    """Return the section intake of params.yaml, checked."""
+    params = workspace.section("intake")
+    check_params(params)
+    return params
 
 
 def bring_up_to_date(workspace: Workspace) -> list[Finding]:
@@ -111,14 +120,14 @@ def _told(workspace: Workspace, findings: Sequence[Finding]) -> Report:
 
 def _covers(workspace: Workspace) -> Covers:
     """Return what people and the rule of params.yaml accepted, and what covers it."""
-    fill = functools.partial(cover, jpeg_quality=int(workspace.section("intake")["jpeg_quality"]))
+    fill = functools.partial(cover, jpeg_quality=int(intake_params(workspace)["jpeg_quality"]))
     accepted = accepted_regions(read_decisions(workspace.layout))
     boxes = {image_id: [region.box for region in regions] for image_id, regions in accepted.items()}
     return Covers(boxes=boxes, fill=fill)
 
 
 def _planned(workspace: Workspace) -> Report:
-    layout, params = workspace.layout, workspace.section("intake")
+    layout, params = workspace.layout, intake_params(workspace)
     covers = _covers(workspace)
     fresh = known = 0
     for path in sorted(layout.deliveries.glob("*/files.parquet")):
@@ -191,7 +200,7 @@ class _Inspector:
                 yield position, admit.Verdict(code="intake.too-large", detail=detail)
         fit = [position for position, row in enumerate(rows) if row["size_bytes"] <= _MOST_BYTES]
         films = {position for position in fit if rows[position]["suffix"] in inspection.FILM_SUFFIXES}
-        limits = self.workspace.section("intake")
+        limits = intake_params(self.workspace)
         pictures = [position for position in fit if position not in films]
         yield from self._inspected(rows, pictures, inspection.prepare_pictures, limits["timeout_s"])
         yield from self._inspected(rows, sorted(films), inspection.prepare_films, limits["video_timeout_s"])
@@ -201,7 +210,7 @@ class _Inspector:
     ) -> Iterator[tuple[int, admit.Verdict]]:
         store = SealedStore(self.workspace.layout.custody)
         sandbox: Sandbox[tuple[bytes, str], images.Copied | video.Sampled | images.Rejected] = Sandbox(
-            functools.partial(inspection.inspect_item, parameters=dict(self.workspace.section("intake"))),
+            functools.partial(inspection.inspect_item, parameters=dict(intake_params(self.workspace))),
             prepare=prepare,
             workers=self.workspace.processes,
             timeout_s=timeout_s,
