@@ -111,3 +111,14 @@ def test_a_killed_dvc_keeps_nobody_waiting(repository: Path, left: str) -> None:
     (repository / ".dvc" / "tmp" / "rwlock").write_text(left % 1 if "%d" in left else left)
     dvc.add(repository, [repository / "data"])
     assert (repository / "data.dvc").is_file()
+
+
+def test_what_a_stage_raised_is_told_beside_that_it_failed(repository: Path) -> None:
+    (repository / "stage.py").write_text("raise ValueError('the seventh row is of another shape')\n", encoding="utf-8")
+    (repository / "dvc.yaml").write_text("stages:\n  broken:\n    cmd: python stage.py\n", encoding="utf-8")
+    with pytest.raises(Refused) as refusal:
+        dvc.repro(repository, ["broken"])
+    (finding,) = refusal.value.findings
+    assert finding.code == "dvc.failed"
+    assert "'broken'" in finding.message
+    assert finding.message.endswith("(ValueError: the seventh row is of another shape)")

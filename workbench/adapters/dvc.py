@@ -237,9 +237,10 @@ def _dvc_error(arguments: Sequence[str], output: str) -> WorkbenchError:
             f"lacks an input: {git.last_line(output)}",
             "Run the earlier step first (`workbench receive`, `labelling pull`), or `dvc pull`.",
         )
-    return refused(
-        "dvc.failed", f"dvc {' '.join(arguments[:2])}", git.last_line(output), "Mend it, then repeat the command."
-    )
+    # What a stage itself raised says more than DVC's remark, after it, that the stage failed.
+    raised = re.findall(r"^(?:\w+\.)*\w+(?:Error|Exception): .+$", output, re.MULTILINE)
+    message = " ".join([git.last_line(output), *(f"({line})" for line in raised[-1:])])
+    return refused("dvc.failed", f"dvc {' '.join(arguments[:2])}", message, "Mend it, then repeat the command.")
 
 
 def _error_of(document: Mapping[str, object]) -> WorkbenchError:
