@@ -70,11 +70,14 @@ def test_memory_is_bounded_and_each_photograph_costs_the_same(
 ) -> None:
     most = size("WORKBENCH_PHOTOGRAPHS", 4_000, 100_000)
     sizes = [1_000, most] if most <= 10_000 else [1_000, 10_000, most]
-    cost: dict[str, list[float]] = {"receive": [], "intake": []}
     lines = []
-    for count in sizes:
+    # A few thousand photographs take so little time that one run tells little: of three the cheapest counts, since what
+    # else the machine does only adds, and a dear beginning would hide that later ones cost more.
+    runs = [count for count in sizes for _ in range(1 if len(sizes) == 2 or count == most else 3)]
+    spent: dict[tuple[str, int], list[float]] = {}
+    for turn, count in enumerate(runs):
         place = site()
-        delivery = _draw(tmp_path / f"photographs-{count}", count)
+        delivery = _draw(tmp_path / f"photographs-{turn}", count)
         at = ("--workspace", place.root, "--json")
         for name, line in (
             ("receive", ("receive", delivery, "--partner", "lab", *at)),
@@ -84,18 +87,18 @@ def test_memory_is_bounded_and_each_photograph_costs_the_same(
             ended, held = _measured(host, *line)
             assert ended.code == 0, ended.err + ended.out[-2000:]
             assert held <= _MOST_BYTES, f"{name} of {count} photographs held {held / 2**20:.0f} MiB"
-            if name in cost:
-                cost[name].append(ended.cpu_s)
+            spent.setdefault((name, count), []).append(ended.cpu_s)
             lines.append(f"{name} {count}: {ended.cpu_s:.1f} CPU-s, {ended.wall_s:.1f} s, {held / 2**20:.0f} MiB")
         assert json.loads(ended.out)["data"]["admitted"] == count
         shutil.rmtree(delivery)
+    cost = {name: [min(spent[name, count]) for count in sizes] for name in ("receive", "intake")}
     record(11, "; ".join(lines), "resident memory of the process tree, shared pages once, every 0.1 s; CPU by wait4")
     tolerated = []
-    for name, spent in cost.items():
+    for name, least in cost.items():
         each = [
             (after - before) / (more - few)
             for (few, before), (more, after) in zip(
-                zip(sizes, spent, strict=True), list(zip(sizes, spent, strict=True))[1:], strict=False
+                zip(sizes, least, strict=True), list(zip(sizes, least, strict=True))[1:], strict=False
             )
         ]
         growth = each[-1] / each[0] - 1
@@ -106,7 +109,7 @@ def test_memory_is_bounded_and_each_photograph_costs_the_same(
             tolerated.append(growth <= _MOST_GROWTH_FRAC)
         else:
             # With two sizes only: what each of the many costs, against the average of the few.
-            tolerated.append(each[0] <= (1 + _QUICK_GROWTH_FRAC) * spent[0] / sizes[0])
+            tolerated.append(each[0] <= (1 + _QUICK_GROWTH_FRAC) * least[0] / sizes[0])
     assert all(tolerated), (lines, cost)
 
 
